@@ -1,0 +1,48 @@
+"""What portable tests share: skipping, expected errors, driving a loop, a loop in virtual time."""
+from wgp2p.loop import Timers
+
+
+class Skip(Exception):
+    """The test cannot run on this machine; its text says why."""
+
+
+def raises(kind, call, *args):
+    """The exception of this kind that the call raises; fails when it does not."""
+    try:
+        call(*args)
+    except kind as error:
+        return error
+    raise AssertionError("no %s from %r%r" % (kind.__name__, call, args))
+
+
+def drive(loop, condition, limit_ms=5000):
+    """Run a real loop until the condition holds; fails after limit_ms."""
+    end = loop.now() + limit_ms
+    while not condition():
+        assert loop.now() < end, "condition not met within %d ms" % limit_ms
+        loop.run_once(20)
+
+
+class VirtualLoop:
+    """A Loop without descriptors whose time passes only in `advance`."""
+
+    def __init__(self):
+        self.time = 1000000
+        self._timers = Timers()
+
+    def now(self):
+        return self.time
+
+    def call_later(self, delay_ms, callback, *args):
+        return self._timers.add(self.time + int(delay_ms), callback, args)
+
+    def advance(self, ms):
+        """Let virtual time pass, making every call that falls due, in order."""
+        end = self.time + ms
+        while True:
+            when = self._timers.next_ms()
+            if when is None or when > end:
+                break
+            self.time = max(self.time, when)
+            self._timers.run_due(self.time)
+        self.time = end
