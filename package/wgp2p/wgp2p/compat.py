@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-MICROPYTHON = sys.implementation[0] == "micropython"
+MICROPYTHON = sys.implementation.name == "micropython"
 
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET = 1, 2, 10, 16, 17
 SOCK_STREAM, SOCK_DGRAM, SOCK_RAW = 1, 2, 3
@@ -174,7 +174,7 @@ def json_loads(text):
             return json.loads(text)
         # MicroPython 1.25 closes what the text left open: the 7 then lands inside the value.
         pair = json.loads("[" + text + ",7]")
-    except (ValueError, RuntimeError):
+    except (ValueError, RuntimeError, MemoryError):
         raise ValueError("not JSON")
     if len(pair) != 2 or pair[1] != 7:
         raise ValueError("not JSON")
