@@ -21,7 +21,7 @@ def main(path, names):
     sys.path.insert(0, folder(path))
     module = __import__(path.rpartition("/")[2].partition(".")[0])
     failed = 0
-    for name in sorted(dir(module)):
+    for name in sorted(module.__dict__):  # dir() of MicroPython misses names made at run time
         if not name.startswith("test_") or (names and name not in names):
             continue
         try:
