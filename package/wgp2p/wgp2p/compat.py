@@ -167,6 +167,18 @@ def b64decode(text):
     return data
 
 
+def utf8(data):
+    """Text of bytes that are strictly UTF-8; ValueError for anything else."""
+    text = data.decode()
+    if MICROPYTHON and len(text) != len(data):  # it lets through longer forms than needed, and surrogates
+        for char in text:
+            code = ord(char)
+            if (len(char.encode()) != (1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4)
+                    or 0xD800 <= code < 0xE000 or code > 0x10FFFF):
+                raise ValueError("not UTF-8")
+    return text
+
+
 def json_loads(text):
     """One whole JSON value from str; ValueError for anything else, a truncated text included."""
     try:
@@ -264,13 +276,13 @@ else:
 
 
 def libc(result, name, arguments):
-    """A function of the C library by MicroPython's ffi letters (i int, l long, L unsigned long, P pointer,
+    """A function of the C library by MicroPython's ffi letters (i int, I unsigned, l long, L unsigned long, P pointer,
     s string), or None where CPython comes without ctypes."""
     if MICROPYTHON:
         return _libc.func(result, name, arguments)
     if ctypes is None:
         return None
-    kinds = {"i": ctypes.c_int, "l": ctypes.c_long, "L": ctypes.c_ulong, "P": ctypes.c_void_p,
+    kinds = {"i": ctypes.c_int, "I": ctypes.c_uint, "l": ctypes.c_long, "L": ctypes.c_ulong, "P": ctypes.c_void_p,
              "s": ctypes.c_char_p}
     function = getattr(ctypes.CDLL(None, use_errno=True), name)
     function.restype = kinds[result]

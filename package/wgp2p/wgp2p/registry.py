@@ -1,0 +1,148 @@
+"""What a publisher knows of its WireGuard peers, with a sequence number for every change.
+
+Pure: it is fed readings of the device and gives the peers that changed. What leaves the machine is an age in seconds
+of this machine's monotonic clock, so no two clocks are ever compared. `latest_handshake` alone is the kernel's wall
+clock, since the original wire format has it.
+"""
+from . import addr
+
+QUIET_MS = 40000  # a client with the recommended keepalive (25 s or less) is never quiet
+REMOVALS_KEPT = 256
+
+
+class Entry:
+    """One peer as the publisher knows it."""
+
+    def __init__(self, key, now):
+        self.key = key
+        self.peer = None  # as WireGuard has it (wireguard.Peer)
+        self.networks = []  # allowed IPs, parsed
+        self.endpoint = None
+        self.seen_ms = None  # when rx last advanced
+        self.first_ms = now
+        self.handshake_ms = None  # when the handshake's time was seen to change
+        self.quiet = False
+        self.restored = False  # the endpoint is remembered, and nothing has come from there yet
+        self.seq = 0
+
+    def is_quiet(self, now):
+        """Nothing from it for QUIET_MS."""
+        return now - (self.first_ms if self.seen_ms is None else self.seen_ms) >= QUIET_MS
+
+
+class Registry:
+    """All peers of one interface. `boot` names this run of the publisher: sequence numbers of another run mean
+    nothing."""
+
+    def __init__(self, boot):
+        self.boot = boot
+        self.seq = 0
+        self.entries = {}
+        self.removed = []  # (seq, key), the latest REMOVALS_KEPT
+        self._forgotten = 0  # a subscriber that knows no more than this needs a snapshot
+        self.ifindex = None
+
+    def update(self, now, device):
+        """Take a reading of the device; gives the entries that changed, removals only counting up `seq`."""
+        if self.ifindex is not None and device.ifindex != self.ifindex:
+            for entry in self.entries.values():
+                entry.peer = None  # its counters begin again
+        self.ifindex = device.ifindex
+        changed = []
+        for key in device.peers:
+            entry = self.entries.get(key)
+            if entry is None:
+                entry = self.entries[key] = Entry(key, now)
+                self._read(now, entry, device.peers[key])
+                self._bump(entry, changed)
+            elif self._read(now, entry, device.peers[key]):
+                self._bump(entry, changed)
+        if len(self.entries) != len(device.peers):
+            for key in [key for key in self.entries if key not in device.peers]:
+                self._remove(key)
+        return changed
+
+    def _bump(self, entry, changed):
+        self.seq += 1
+        entry.seq = self.seq
+        changed.append(entry)
+
+    def _remove(self, key):
+        del self.entries[key]
+        self.seq += 1
+        self.removed.append((self.seq, key))
+        if len(self.removed) > REMOVALS_KEPT:
+            self._forgotten = self.removed.pop(0)[0]
+
+    def _read(self, now, entry, peer):
+        """Take one peer's reading; whether something changed that others want to know."""
+        old = entry.peer
+        if peer is not old:  # WireGuard's reader gives the same object while nothing has changed
+            if old is None or peer.allowed_ips != old.allowed_ips:
+                entry.networks = [addr.parse_network(text) for text in peer.allowed_ips]
+            if old is not None and peer.handshake != old.handshake and peer.handshake:
+                entry.handshake_ms = now
+            heard = old is not None and peer.rx > old.rx or (old is None and entry.seen_ms is not None and peer.rx > 0)
+            if heard:
+                entry.seen_ms = now
+            entry.peer = peer
+        else:
+            heard = False
+        quiet = entry.is_quiet(now)
+        restored = entry.restored and not heard
+        # A re-created interface has no endpoint until something comes in: what was known is still the best guess.
+        endpoint = peer.endpoint or entry.endpoint
+        changed = (endpoint != entry.endpoint or quiet != entry.quiet or restored != entry.restored
+                   or (old is not None and peer is not old and peer.allowed_ips != old.allowed_ips))
+        entry.endpoint, entry.quiet, entry.restored = endpoint, quiet, restored
+        return changed
+
+    def restore(self, key, endpoint):
+        """The endpoint comes from the state file: say so until something comes in."""
+        entry = self.entries[key]
+        entry.restored = True
+        entry.endpoint = endpoint
+        self._bump(entry, [])
+
+    def asker(self, ip):
+        """The entry whose allowed IPs hold this address with the longest prefix, or None. WireGuard lets a packet in
+        only from the peer for which this holds, so the address is proof."""
+        packed = addr.parse_ip(ip)
+        best, longest = None, -1
+        for entry in self.entries.values():
+            for network in entry.networks:
+                if network[1] > longest and addr.contains(network, packed):
+                    best, longest = entry, network[1]
+        return best
+
+    def since(self, seq):
+        """(entries changed after seq, keys removed after seq), or None when that is not known any more."""
+        if seq > self.seq or seq < self._forgotten:
+            return None
+        changed = [entry for entry in self.entries.values() if entry.seq > seq]
+        changed.sort(key=lambda entry: entry.seq)
+        return changed, [row[1] for row in self.removed if row[0] > seq and row[1] not in self.entries]
+
+
+def age_s(now, then):
+    """Seconds between two monotonic ms, one decimal, or None."""
+    return None if then is None else round((now - then) / 1000, 1)
+
+
+def describe(entry, now):
+    """A peer as /api/peers and /api/events say it: the original's fields first (docs/protocol.md)."""
+    peer = entry.peer
+    return {
+        "public_key": entry.key,
+        "endpoint": entry.endpoint,
+        "allowed_ips": list(peer.allowed_ips),
+        "latest_handshake": peer.handshake,
+        "rx_bytes": peer.rx,
+        "tx_bytes": peer.tx,
+        "persistent_keepalive": peer.keepalive or None,
+        "handshake_age": age_s(now, entry.handshake_ms),
+        "seen_age": age_s(now, entry.seen_ms),
+        "quiet": entry.quiet,
+        "restored": entry.restored,
+        "seq": entry.seq,
+    }
