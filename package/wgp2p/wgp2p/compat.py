@@ -168,8 +168,8 @@ def b64decode(text):
 
 
 def utf8(data):
-    """Text of bytes that are strictly UTF-8; ValueError for anything else."""
-    text = data.decode()
+    """Text of bytes (or a view of them) that are strictly UTF-8; ValueError for anything else."""
+    text = str(data, "utf8")
     if MICROPYTHON and len(text) != len(data):  # it lets through longer forms than needed, and surrogates
         for char in text:
             code = ord(char)
