@@ -1,0 +1,205 @@
+"""The publisher's HTTP API (docs/protocol.md): who asks, what they may have, and the event streams.
+
+A stream holds no queue: it remembers up to which sequence number its reader has been told, and what is newer is
+written when there is room. So a slow reader costs nothing, and skips what was overtaken.
+"""
+import json
+
+from . import VERSION, sse
+from .addr import canonical_ip, parse_endpoint
+from .compat import equal, unix_s
+from .registry import age_s, describe
+
+HEARTBEAT_MS = 15000
+_ROOM = 16384  # bytes that may wait in one connection before more is made
+
+
+class Api:
+    """Answers requests for one publisher."""
+
+    def __init__(self, loop, publisher):
+        self._loop = loop
+        self._publisher = publisher
+        self._streams = []
+        self._texts = {}  # key: (seq, event text), so that a change is put into words once for all readers
+        self._routes = {"/api/peers": self._peers, "/api/events": self._events, "/api/whoami": self._whoami}
+        self._beat = None
+
+    def request(self, request, connection):
+        """Answer one http.Request on a server.Connection."""
+        status, what = self._admit(request, connection)
+        if status:
+            headers = [("WWW-Authenticate", "Bearer")] if status == 401 else []
+            connection.reply(status, {"error": what}, headers)
+            return
+        route = self._routes.get(request.path)
+        if route is None:
+            connection.reply(404, {"error": "no such path: see docs/protocol.md"})
+        elif request.method != "GET":
+            connection.reply(405, {"error": "only GET is allowed here"}, [("Allow", "GET")])
+        else:
+            route(request, connection, what)
+
+    def _admit(self, request, connection):
+        """(0, the asker's Entry) or (status, why not)."""
+        if not self._is_own_host(request.headers.get("host")):
+            return 421, "the Host header is not this server's tunnel address"
+        words = request.headers.get("authorization", "").split()
+        if len(words) != 2 or words[0].lower() != "bearer":
+            return 401, "a token is needed: Authorization: Bearer TOKEN (see `wgp2p token` on the public server)"
+        entry = self._publisher.registry.asker(connection.peer[0])
+        if entry is None:
+            return 403, "no WireGuard peer has this source address"
+        token = self._publisher.token(entry.key)
+        # A peer that is no device is compared too, so that the answer takes as long.
+        if not equal((token or b"\0" * 64), words[1].encode()) or token is None:
+            return 403, "the token is not that of this WireGuard peer"
+        return 0, entry
+
+    def _is_own_host(self, host):
+        """A page in somebody's browser that resolves its own name to our address stays out (DNS rebinding)."""
+        if not host:
+            return False
+        own = self._publisher.own_addresses()
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        try:
+            return canonical_ip(bare) in own
+        except ValueError:
+            pass
+        try:
+            return parse_endpoint(host)[0] in own
+        except ValueError:
+            return False
+
+    # -- answers ------------------------------------------------------------------------------------
+
+    def _head(self, asker):
+        """What every snapshot begins with."""
+        return {"interface": self._publisher.interface, "fetched_at": unix_s(), "boot": self._publisher.registry.boot,
+                "seq": self._publisher.registry.seq, "version": VERSION, "you": self._you(asker)}
+
+    def _you(self, asker):
+        return {"public_key": asker.key, "endpoint": asker.endpoint,
+                "seen_age": age_s(self._loop.now(), asker.seen_ms)}
+
+    def _served(self, asker):
+        registry = self._publisher.registry
+        return [registry.entries[key] for key in sorted(registry.entries)
+                if registry.entries[key].peer is not None and self._publisher.serves(asker.key, key)]
+
+    def _snapshot(self, asker):
+        """The snapshot in pieces of text, none longer than one peer's."""
+        text = json.dumps(self._head(asker))
+        yield text[:-1] + ', "peers": ['
+        comma = ""
+        for entry in self._served(asker):
+            yield comma + json.dumps(describe(entry, self._loop.now()))
+            comma = ", "
+        yield "]}"
+
+    def _whoami(self, request, connection, asker):
+        connection.reply(200, self._head(asker))
+
+    def _peers(self, request, connection, asker):
+        connection.reply(200, "".join(self._snapshot(asker)).encode())
+
+    # -- streams ------------------------------------------------------------------------------------
+
+    def _events(self, request, connection, asker):
+        connection.stream([("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")])
+        stream = _Stream(connection, asker.key)
+        boot, _, seq = request.headers.get("last-event-id", "").rpartition("-")
+        registry = self._publisher.registry
+        if boot == registry.boot and seq.isdigit() and len(seq) < 16 and registry.since(int(seq)) is not None:
+            stream.seq = int(seq)
+            stream.pieces = iter([sse.comment("resumed")])
+        else:
+            stream.seq = registry.seq
+            stream.pieces = self._snapshot_event(asker)
+        self._streams.append(stream)
+        connection.on_close = lambda: self._streams.remove(stream)
+        connection.on_drain = lambda: self._fill(stream)
+        if self._beat is None:
+            self._beat = self._loop.call_later(HEARTBEAT_MS, self._heartbeat)
+        self._fill(stream)
+
+    def _snapshot_event(self, asker):
+        """The snapshot as one event, a `data:` line per peer."""
+        registry = self._publisher.registry
+        yield b"id: %s-%d\nevent: snapshot\n" % (registry.boot.encode(), registry.seq)
+        for piece in self._snapshot(asker):
+            yield b"data: " + piece.encode() + b"\n"
+        yield b"\n"
+
+    def _changes(self, stream, changes):
+        registry = self._publisher.registry
+        seq = registry.seq
+        for entry in changes[0]:
+            if entry.key == stream.key:
+                yield sse.event("%s-%d" % (registry.boot, entry.seq), "you", json.dumps(self._you(entry)))
+            elif entry.peer is not None and self._publisher.serves(stream.key, entry.key):
+                yield self._text(entry)
+        for key in changes[1]:
+            if self._publisher.serves(stream.key, key):
+                yield sse.event("%s-%d" % (registry.boot, seq), "removed", json.dumps({"public_key": key}))
+
+    def _text(self, entry):
+        cached = self._texts.get(entry.key)
+        if cached is None or cached[0] != entry.seq:
+            text = sse.event("%s-%d" % (self._publisher.registry.boot, entry.seq), "peer",
+                             json.dumps(describe(entry, self._loop.now())))
+            cached = self._texts[entry.key] = (entry.seq, text)
+        return cached[1]
+
+    def _fill(self, stream, recent=None):
+        """Write what the reader has not been told, as far as there is room."""
+        registry = self._publisher.registry
+        while stream.connection.pending < _ROOM:
+            piece = next(stream.pieces, None)
+            if piece is not None:
+                stream.connection.send(piece)
+                continue
+            if stream.seq == registry.seq:
+                return
+            changes = recent[1] if recent and recent[0] == stream.seq else registry.since(stream.seq)
+            if changes is None:  # further behind than the registry remembers: from the beginning
+                stream.connection.close()
+                return
+            stream.seq = registry.seq
+            stream.pieces = self._changes(stream, changes)
+
+    def changed(self, seq_before):
+        """The registry has changed since this sequence number: tell everyone."""
+        changes = self._publisher.registry.since(seq_before)
+        recent = (seq_before, changes) if changes is not None else None
+        if changes is not None:
+            for key in changes[1]:
+                self._texts.pop(key, None)
+        for stream in list(self._streams):
+            self._fill(stream, recent)
+
+    def _heartbeat(self):
+        self._beat = self._loop.call_later(HEARTBEAT_MS, self._heartbeat) if self._streams else None
+        for stream in list(self._streams):
+            if not stream.connection.pending:  # who reads slowly knows that we live
+                stream.connection.send(sse.comment(""))
+
+    def restart(self):
+        """Let every reader come again, and be checked again."""
+        self._texts = {}
+        for stream in list(self._streams):
+            stream.connection.close()
+
+    def subscribers(self):
+        """How many streams are open."""
+        return len(self._streams)
+
+
+class _Stream:
+    """One reader: its key, up to which sequence number it was told, and the text that is on its way."""
+
+    def __init__(self, connection, key):
+        self.connection = connection
+        self.key = key
+        self.seq = 0
+        self.pieces = iter(())

@@ -1,0 +1,255 @@
+"""The command line: `run` is the daemon, everything else talks to it or looks at its files."""
+import json
+import sys
+
+from . import VERSION, client, config, table
+from .compat import json_loads
+from .files import device_token, read_token
+from .loop import Loop
+from .wireguard import WireGuardError
+
+USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] COMMAND
+
+  run              be the daemon, in the foreground
+  status           one word per peer; --json for scripts, --watch to see it live
+  peers            the peers alone, as JSON
+  punch PEER       connect to a peer now
+  reload           apply a changed configuration without dropping a path
+  check            look for faults in the configuration without starting
+  token NAME       show (and make, if need be) a remote device's token, on the public server
+  --version, --help
+
+PEER: a name, a public key, or an unambiguous beginning of one.
+--config FILE      default /etc/config/wgp2p
+--state DIR        default: option state_dir, /var/run/wgp2p
+--socket PATH      default: control.sock in the state folder
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon does not answer
+"""
+OK, FAILED, USAGE_ERROR, NO_DAEMON = 0, 1, 2, 3
+_TIMEOUT_MS = 5000
+_ANSWER_LIMIT = 4 << 20
+_REDRAW_MS = 1000
+_CONFIG = "/etc/config/wgp2p"
+_STATE = "/var/run/wgp2p"
+
+
+class _Failure(Exception):
+    """The command failed: exit code and text for standard error."""
+
+    def __init__(self, code, text):
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class _Arguments:
+    """What the command line says."""
+
+    def __init__(self, words):
+        self.config, self.socket, self.state = _CONFIG, None, None
+        self.flags = []
+        self.words = []
+        i = 0
+        while i < len(words):
+            name, equals, value = words[i].partition("=")
+            if name in ("--config", "--socket", "--state"):
+                if not equals:
+                    i += 1
+                    if i == len(words):
+                        raise _Failure(USAGE_ERROR, name + " needs a value")
+                    value = words[i]
+                setattr(self, name[2:], value)
+            elif words[i].startswith("-") and len(words[i]) > 1:
+                self.flags.append(words[i])
+            else:
+                self.words.append(words[i])
+            i += 1
+
+    def take(self, count, *flags):
+        """The words after the command, exactly `count`; only these flags may stand."""
+        for flag in self.flags:
+            if flag not in flags:
+                raise _Failure(USAGE_ERROR, "unknown option " + flag)
+        if len(self.words) - 1 != count:
+            raise _Failure(USAGE_ERROR, "wrong number of arguments for " + self.words[0])
+        return self.words[1:]
+
+
+def _socket(arguments):
+    """Where the daemon listens."""
+    if arguments.socket:
+        return arguments.socket
+    if arguments.state:
+        return arguments.state + "/control.sock"
+    try:
+        from .daemon import load_config
+        return load_config(arguments.config).main.state_dir + "/control.sock"
+    except config.ConfigError:
+        return _STATE + "/control.sock"
+
+
+def _ask(arguments, method, path, body=None):
+    """The daemon's answer, a dict. _Failure when there is none or it is an error."""
+    loop = Loop()
+    where, got = _socket(arguments), []
+    client.get(loop, where, None, path, [], lambda response, error: got.append((response, error)), _TIMEOUT_MS,
+               max_body=_ANSWER_LIMIT, method=method, body=json.dumps(body).encode() if body is not None else b"")
+    while not got:
+        loop.run_once(100)
+    response, error = got[0]
+    if error is not None:
+        raise _Failure(NO_DAEMON, "the daemon does not answer at %s: %s" % (where, error))
+    try:
+        data = json_loads(response.body.decode())
+    except ValueError:
+        raise _Failure(NO_DAEMON, "what answers at %s is not wgp2p" % where)
+    if response.status != 200:
+        raise _Failure(FAILED, "\n".join(data.get("problems", []) + [data.get("error", "failed")]))
+    return data
+
+
+def _run(arguments):
+    from .daemon import Daemon
+
+    arguments.take(0)
+    loop = Loop()
+    try:
+        daemon = Daemon(loop, arguments.config, arguments.socket, arguments.state)
+    except config.ConfigError as error:
+        raise _Failure(FAILED, _problems(error.problems))
+    except (OSError, ValueError, WireGuardError) as error:
+        raise _Failure(FAILED, "cannot start: %s" % error)
+    loop.run()
+    daemon.close()
+
+
+def _problems(problems):
+    return "\n".join([str(problem) for problem in problems])
+
+
+def _status(arguments):
+    arguments.take(0, "--json", "--watch")
+    if "--watch" in arguments.flags:
+        _watch(arguments)
+    status = _ask(arguments, "GET", "/status")
+    if "--json" in arguments.flags:
+        print(json.dumps(status))
+    else:
+        sys.stdout.write(table.render(status, _is_terminal()))
+
+
+def _watch(arguments):
+    """Redraw until interrupted."""
+    while True:
+        try:
+            text = table.render(_ask(arguments, "GET", "/status"), _is_terminal())
+        except _Failure as failure:
+            if failure.code != NO_DAEMON:
+                raise
+            text = failure.text + "\n"
+        # Home, each line cleared to its end, then all below: no flicker.
+        sys.stdout.write("\x1b[H" + text.replace("\n", "\x1b[K\n") + "\x1b[J")
+        if hasattr(sys.stdout, "flush"):
+            sys.stdout.flush()
+        _pause(_REDRAW_MS)
+
+
+def _pause(ms):
+    loop = Loop()
+    end = loop.now() + ms
+    while loop.now() < end:
+        loop.run_once(end - loop.now())
+
+
+def _is_terminal():
+    """Whether colours are welcome; MicroPython cannot tell, and stays plain."""
+    return hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
+
+
+def _peers(arguments):
+    arguments.take(0)
+    print(json.dumps(_ask(arguments, "GET", "/peers")))
+
+
+def _punch(arguments):
+    peer = arguments.take(1)[0]
+    answer = _ask(arguments, "POST", "/punch", {"peer": peer})
+    print("calling " + answer["peer"])
+
+
+def _reload(arguments):
+    arguments.take(0)
+    for warning in _ask(arguments, "POST", "/reload", {})["warnings"]:
+        sys.stderr.write(warning + "\n")
+
+
+def _load(arguments):
+    from .daemon import load_config
+
+    try:
+        return load_config(arguments.config, arguments.state)
+    except config.ConfigError as error:
+        raise _Failure(FAILED, _problems(error.problems))
+
+
+def _check(arguments):
+    arguments.take(0)
+    found = _load(arguments)
+    faults = []
+    for values in found.subscribers:
+        if not values.token:
+            try:
+                read_token(values.token_file or found.main.keep_dir + "/token")
+            except ValueError as error:
+                faults.append("error: %s, section %s, option token_file: %s" % (arguments.config, values.label, error))
+    if found.problems:
+        print(_problems(found.problems))
+    if faults:
+        raise _Failure(FAILED, "\n".join(faults))
+    roles = ["publisher on " + values.interface for values in found.publishers]
+    roles += ["subscriber on %s to %s" % (values.interface, values.publisher) for values in found.subscribers]
+    print("%s: no errors; %s" % (arguments.config, ", ".join(roles) or "nothing is switched on"))
+
+
+def _token(arguments):
+    name = arguments.take(1)[0]
+    found = _load(arguments)
+    devices = [peer for peer in found.peers.values() if peer.device]
+    for peer in devices:
+        if name in (peer.name, peer.public_key):
+            try:
+                print(device_token(found.main.keep_dir, peer.name))
+            except (OSError, ValueError) as error:
+                raise _Failure(FAILED, str(error))
+            return
+    names = ", ".join(sorted([peer.name for peer in devices])) or "none is configured"
+    raise _Failure(FAILED, "no peer section with option device '1' has the name '%s' (%s)" % (name, names))
+
+
+_COMMANDS = {"run": _run, "status": _status, "peers": _peers, "punch": _punch, "reload": _reload, "check": _check,
+             "token": _token}
+
+
+def main(words):
+    """Carry out a command line (without the program's name); gives the exit code."""
+    try:
+        arguments = _Arguments(words)
+        if "--version" in arguments.flags:
+            print("wgp2p " + VERSION)
+        elif "--help" in arguments.flags or "-h" in arguments.flags:
+            sys.stdout.write(USAGE)
+        elif not arguments.words:
+            raise _Failure(USAGE_ERROR, "a command is needed")
+        elif arguments.words[0] not in _COMMANDS:
+            raise _Failure(USAGE_ERROR, "unknown command " + arguments.words[0])
+        else:
+            _COMMANDS[arguments.words[0]](arguments)
+    except _Failure as failure:
+        sys.stderr.write("wgp2p: %s\n" % failure.text.replace("\n", "\nwgp2p: "))
+        if failure.code == USAGE_ERROR:
+            sys.stderr.write("try wgp2p --help\n")
+        return failure.code
+    except KeyboardInterrupt:
+        return OK
+    return OK

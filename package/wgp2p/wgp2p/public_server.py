@@ -1,0 +1,150 @@
+"""A public server as the remote device sees it: the Link to its publisher, its WireGuard peer here, and its name in
+the DNS, which is asked when it does not answer any more.
+"""
+from . import addr, log
+from .files import read_token
+from .handshake import call
+from .link import Link
+from .registry import age_s
+
+_TOKEN_RETRY_MS = 10000
+_SILENT_MS = 20000
+_RESOLVE_EVERY_MS = 10000
+_MOVE_EVERY_MS = 30000
+_REKEY_LEAST_MS = 110000  # WireGuard's own rekeys are 120 s apart: an earlier one is a new server's
+_REKEY_MOST_MS = 360000
+_WG_PORT = 51820
+
+
+class PublicServer:
+    """One public server: the Link to its publisher, its WireGuard peer here, and its name in the DNS."""
+
+    def __init__(self, loop, wireguard, resolver, subscriber, values, keep_dir):
+        self._loop = loop
+        self._wireguard = wireguard
+        self._resolver = resolver
+        self._subscriber = subscriber
+        self.values = values
+        self._keep_dir = keep_dir
+        self.link = None
+        self.key = None
+        self.problem = ""
+        self._peer = None
+        self._ifindex = None
+        self._rx_ms = self._handshake_ms = None
+        self._resolved_ms = self._moved_ms = None
+        self._turn = 0
+        self._timer = None
+        self._follow()
+
+    def fits(self, values):
+        """Whether a new section of the same name needs no new connection."""
+        old = self.values
+        return (old.publisher, old.port, old.token, old.token_file) == (
+            values.publisher, values.port, values.token, values.token_file) and not self.problem
+
+    def _follow(self):
+        self._timer = None
+        try:
+            token = self.values.token or read_token(self.values.token_file or self._keep_dir + "/token")
+        except ValueError as error:
+            problem = "%s; `wgp2p token NAME` on the public server shows it" % error
+            if problem != self.problem:
+                self.problem = problem
+                log.error("publisher %s: %s" % (self.values.label, problem))
+            self._timer = self._loop.call_later(_TOKEN_RETRY_MS, self._follow)
+            return
+        self.problem = ""
+        self.link = Link(self._loop, self.values.label, self.values.publisher, self.values.port,
+                         self._subscriber.interface, token, self._subscriber)
+
+    def ask_anew(self):
+        """Get a whole snapshot, if there is a connection to get it from."""
+        if self.link is not None and self.link.connected_ms is not None:
+            self.link.hurry(True)
+
+    def hurry(self):
+        """Connect anew at once."""
+        if self.link is not None:
+            self.link.hurry(False)
+
+    def find(self, device):
+        """Find the server's peer: the one with the longest allowed IP that holds the publisher's address."""
+        packed = addr.parse_ip(self.values.publisher)
+        self.key, longest = None, -1
+        for key in device.peers:
+            for text in device.peers[key].allowed_ips:
+                network = addr.parse_network(text)
+                if network[1] > longest and addr.contains(network, packed):
+                    self.key, longest = key, network[1]
+
+    def watch(self, now, device):
+        """Take a reading: whether the server lives, and whether it is a new one."""
+        peer, old = device.peers.get(self.key), self._peer
+        self._peer = peer
+        if peer is None:
+            return
+        if old is None or peer.rx != old.rx:
+            self._rx_ms = now
+        if old is None or peer.handshake != old.handshake:
+            if old is not None and device.ifindex == self._ifindex and self.link is not None and not (
+                    _REKEY_LEAST_MS < now - self._handshake_ms < _REKEY_MOST_MS) and self.link.mode == "events":
+                log.info("publisher %s: WireGuard there began anew, connecting again" % self.values.label)
+                self.link.hurry(False)
+            self._handshake_ms = now
+        self._ifindex = device.ifindex
+        self._look_up(now, peer)
+
+    # -- its address --------------------------------------------------------------------------------
+
+    def _look_up(self, now, peer):
+        """Ask the DNS when the publisher is out of reach and nothing comes from the server either."""
+        if not self.values.server_host or self.link is None or self.link.lost_ms is None:
+            return
+        if peer.endpoint and now - max(self.link.lost_ms, self._rx_ms) < _SILENT_MS:
+            return
+        if self._resolved_ms is not None and now - self._resolved_ms < _RESOLVE_EVERY_MS:
+            return
+        self._resolved_ms = now
+        self._resolver.resolve(self.values.server_host, self._resolved)
+
+    def _resolved(self, ips, error):
+        name = self.values.server_host
+        if error:
+            log.warning("publisher %s: %s: %s" % (self.values.label, name, error))
+        now, peer = self._loop.now(), self._peer
+        if not ips or peer is None or (self._moved_ms is not None and now - self._moved_ms < _MOVE_EVERY_MS):
+            return
+        old, port = addr.parse_endpoint(peer.endpoint) if peer.endpoint else ("", _WG_PORT)
+        others = [ip for ip in ips if ip != old and addr.is_unicast(ip)]
+        alike = [ip for ip in others if (":" in ip) == (":" in old)]
+        others = alike + [ip for ip in others if ip not in alike]
+        if not others:
+            return
+        endpoint = addr.format_endpoint(others[self._turn % len(others)], port)
+        self._turn += 1
+        self._moved_ms = now
+        log.info("publisher %s: trying %s at %s" % (self.values.label, name, endpoint))
+        call(self._wireguard, self._subscriber.interface, self.key, endpoint, peer.keepalive, self._called)
+
+    def _called(self, error):
+        if error is not None:
+            log.warning("publisher %s: %s" % (self.values.label, error))
+        else:
+            self.hurry()
+
+    def status(self, now):
+        """What status says of this publisher."""
+        link = self.link
+        return {"name": self.values.label, "publisher": self.values.publisher, "port": self.values.port,
+                "public_key": self.key, "mode": link.mode if link else "no token",
+                "problem": self.problem or (link.problem if link else ""),
+                "connected_age": age_s(now, link.connected_ms) if link else None,
+                "you": link.you if link else None}
+
+    def close(self):
+        """Stop following."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.link is not None:
+            self.link.close()

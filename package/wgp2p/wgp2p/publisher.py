@@ -1,0 +1,288 @@
+"""The publisher: learns from WireGuard where its peers are, and keeps that served.
+
+It looks every second, and at once when conntrack shows a new flow at the listen port. When the interface was made
+anew it gives peers their last endpoints back, so that handshakes start from its side; and it starts them, too, for a
+known peer whose own are refused (WireGuard takes no handshake that is older by its clock than the last).
+"""
+from . import log
+from .api import Api
+from .compat import b64encode, random_bytes
+from .conntrack import Conntrack, ConntrackError
+from .files import device_token
+from .handshake import call
+from .initiations import Initiations
+from .links import addresses
+from .memory import Memory
+from .registry import Registry, describe
+from .server import Limits, Server, listen_tcp
+
+POLL_MS = 1000
+_LOOK_MS = (5, 50)  # conntrack's event comes about 1 ms before WireGuard shows the new endpoint
+_LOOKS_PER_S = 4
+_RETRY_MS = 1000
+_REFUSED_MS = 300  # an initiation that was accepted shows by then
+_PENDING_MOST = 16
+
+
+def _new_boot():
+    return b64encode(random_bytes(6)).replace("+", "_").replace("/", "_")
+
+
+def _word(row):
+    """One word for a peer as its publisher sees it."""
+    if row["exclude"]:
+        return "excluded"
+    if row["restored"]:
+        return "restored"
+    if not row["endpoint"]:
+        return "never"
+    return "quiet" if row["quiet"] else "seen"
+
+
+class Publisher:
+    """One interface served. `values` and `config` as config.py gives them."""
+
+    def __init__(self, loop, wireguard, config, values):
+        self._loop = loop
+        self._wireguard = wireguard
+        self.interface = values.interface
+        self.registry = Registry(_new_boot())
+        self.problem = "starting"
+        self._tokens = {}
+        self._memory = Memory(loop, config.main.state_dir, config.main.keep_dir, values.interface, log.warning)
+        self._memory.load()
+        self._servers = []
+        self._conntrack = self._initiations = None
+        self._listen_port = None
+        self._bound = None  # (ifindex, addresses) that the servers stand on
+        self._looks, self._look_timer, self._looks_at = 0, None, 0
+        self._pending = {}  # source of an initiation: (key, rx when it came)
+        self._poll_timer = self._retry_timer = None
+        self.api = Api(loop, self)
+        self._take(config, values)
+        self.look()
+
+    # -- configuration ------------------------------------------------------------------------------
+
+    def configure(self, config, values):
+        """Take a new configuration. Readers are sent back for a new snapshot: who is served what may have changed."""
+        if (values.port, values.address) != (self.values.port, self.values.address):
+            self._unbind()
+        self._take(config, values)
+        self.registry.boot = _new_boot()
+        self.api.restart()
+
+    def _take(self, config, values):
+        self.config, self.values = config, values
+        self._tokens = {}
+        for key in config.peers:
+            peer = config.peers[key]
+            if peer.device:
+                try:
+                    self._tokens[key] = device_token(config.main.keep_dir, peer.name).encode()
+                except (OSError, ValueError) as error:
+                    log.error("%s: no token, so it cannot ask: %s" % (peer.name, error))
+
+    def token(self, key):
+        """The token (bytes) of the remote device with this key, or None for a peer that is none."""
+        return self._tokens.get(key)
+
+    def serves(self, asker, key):
+        """Whether the device `asker` may know where the peer `key` is."""
+        if key == asker or self.config.excluded(key):
+            return False
+        device, peer = self.config.peer(asker), self.config.peer(key)
+        if device.client:
+            return key in device.client or (peer is not None and peer.name in device.client)
+        return peer is None or not peer.device
+
+    # -- learning -----------------------------------------------------------------------------------
+
+    def look(self):
+        """Read the device now and serve what has changed."""
+        self._wireguard.read(self.interface, self._read)
+
+    def _read(self, device, error):
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        self._poll_timer = self._loop.call_later(POLL_MS, self.look)
+        if error is not None:
+            self._report(str(error))
+            return
+        now = self._loop.now()
+        fresh = self.registry.ifindex != device.ifindex
+        before = self.registry.seq
+        for entry in self.registry.update(now, device):
+            if entry.seq > before and entry.endpoint and not fresh:
+                log.debug("%s is at %s%s" % (self.config.name(entry.key), entry.endpoint,
+                                             ", quiet" if entry.quiet else ""))
+        if fresh:
+            self._restore(device)
+        if self.registry.seq != before:
+            self.api.changed(before)
+            self._memory.remember(self._endpoints())
+        self._check_refused()
+        self._serve(device)
+
+    def _endpoints(self):
+        """What is worth remembering: also of peers that have none now, as long as they exist."""
+        found = {}
+        for key in self.registry.entries:
+            endpoint = self.registry.entries[key].endpoint or self._memory.endpoints.get(key)
+            if endpoint:
+                found[key] = endpoint
+        return found
+
+    def _report(self, problem):
+        if problem != self.problem:
+            self.problem = problem
+            if problem:
+                log.warning("publisher on %s: %s" % (self.interface, problem))
+
+    # -- handshakes from our side ---------------------------------------------------------------------
+
+    def _restore(self, device):
+        """A new interface knows nobody's endpoint: give back the last ones and call."""
+        for key in device.peers:
+            endpoint = self._memory.endpoints.get(key)
+            if endpoint and device.peers[key].endpoint is None and not self.config.excluded(key):
+                self.registry.restore(key, endpoint)
+                log.info("%s is remembered at %s, calling" % (self.config.name(key), endpoint))
+                self._call(key, endpoint, device.peers[key].keepalive)
+
+    def _call(self, key, endpoint, keepalive):
+        def called(error):
+            if error is not None:
+                log.warning("%s: %s" % (self.config.name(key), error))
+
+        call(self._wireguard, self.interface, key, endpoint, keepalive, called)
+
+    def _initiation(self, source):
+        """A handshake initiation came from `source`. Nothing of it is authenticated: it only makes us look."""
+        if source in self._pending or len(self._pending) >= _PENDING_MOST:
+            return
+        for entry in self.registry.entries.values():
+            if entry.endpoint == source and entry.peer is not None and not self.config.excluded(entry.key):
+                self._pending[source] = (entry.key, entry.peer.rx, self._loop.now() + _REFUSED_MS)
+                self._loop.call_later(_REFUSED_MS + 1, self.look)
+                return
+
+    def _check_refused(self):
+        now = self._loop.now()
+        for source in list(self._pending):
+            key, rx, due = self._pending[source]
+            if now < due:
+                continue
+            del self._pending[source]
+            entry = self.registry.entries.get(key)
+            if entry is not None and entry.peer is not None and entry.peer.rx == rx and entry.endpoint == source:
+                log.info("%s sends but its handshake is not accepted (a clock set back?), calling it"
+                         % self.config.name(key))
+                self._call(key, source, entry.peer.keepalive)
+
+    # -- signals from the kernel ----------------------------------------------------------------------
+
+    def _watch(self, port):
+        self._unwatch()
+        self._listen_port = port
+        try:
+            self._conntrack = Conntrack(self._loop, port, self._flow)
+        except (ConntrackError, OSError) as error:
+            log.info("publisher on %s: no conntrack events (%s); looking every second instead" % (
+                self.interface, error))
+        try:
+            self._initiations = Initiations(self._loop, port, self._initiation)
+        except OSError as error:
+            log.info("publisher on %s: cannot see refused handshakes (errno %d)" % (self.interface, error.args[0]))
+
+    def _unwatch(self):
+        for watcher in (self._conntrack, self._initiations):
+            if watcher is not None:
+                watcher.close()
+        self._conntrack = self._initiations = None
+
+    def _flow(self):
+        """A new flow at the listen port: look now and a little later, but not for each packet of a flood."""
+        now = self._loop.now()
+        if now - self._looks_at >= 1000:
+            self._looks_at, self._looks = now, 0
+        if self._looks >= _LOOKS_PER_S:
+            return
+        for delay in _LOOK_MS:
+            self._looks += 1
+            self._loop.call_later(delay, self.look)
+
+    # -- serving ------------------------------------------------------------------------------------
+
+    def _serve(self, device):
+        if device.listen_port != self._listen_port:
+            self._watch(device.listen_port)
+        wanted = list(self.values.address)
+        if self._bound is not None and self._bound[0] == device.ifindex and (not wanted or self._bound[1] == wanted):
+            return
+        if self._retry_timer is not None:
+            return
+        wanted = wanted or [ip for ip in addresses(device.ifindex) if not ip.startswith("fe80:")]
+        self._unbind()
+        try:
+            if not wanted:
+                raise ValueError("%s has no address yet" % self.interface)
+            for ip in wanted:
+                listener = listen_tcp(ip, self.values.port, self.interface)
+                self._servers.append(Server(self._loop, listener, self.api.request, Limits()))
+        except (OSError, ValueError) as error:
+            self._unbind()
+            text = str(error) if isinstance(error, ValueError) else "cannot listen on %s port %d (errno %d)" % (
+                ", ".join(wanted), self.values.port, error.args[0])
+            self._report(text)
+            self._retry_timer = self._loop.call_later(_RETRY_MS, self._retry)
+            return
+        self._bound = (device.ifindex, wanted)
+        self._report("")
+        log.info("publisher on %s: serving at %s port %d" % (self.interface, ", ".join(wanted), self.values.port))
+
+    def _retry(self):
+        self._retry_timer = None
+
+    def own_addresses(self):
+        """The addresses that the API is served at."""
+        return self._bound[1] if self._bound is not None else []
+
+    def _unbind(self):
+        for server in self._servers:
+            server.close()
+        self._servers = []
+        self._bound = None
+
+    # -- for the control socket -----------------------------------------------------------------------
+
+    def punch(self, key):
+        """Call this peer now; whether it could be done."""
+        entry = self.registry.entries.get(key)
+        if entry is None or entry.peer is None or not entry.endpoint or self.config.excluded(key):
+            return False
+        self._call(key, entry.endpoint, entry.peer.keepalive)
+        return True
+
+    def status(self):
+        """What `wgp2p status --json` says of this publisher."""
+        now = self._loop.now()
+        peers = []
+        for key in sorted(self.registry.entries):
+            row = describe(self.registry.entries[key], now)
+            row["name"] = self.config.name(key)
+            row["exclude"] = self.config.excluded(key)
+            row["device"] = key in self._tokens
+            row["state"] = _word(row)
+            peers.append(row)
+        return {"interface": self.interface, "address": self.own_addresses(), "port": self.values.port,
+                "problem": self.problem, "subscribers": self.api.subscribers(), "peers": peers}
+
+    def close(self):
+        """Stop serving and watching; remember for the next start."""
+        for timer in (self._poll_timer, self._retry_timer):
+            if timer is not None:
+                timer.cancel()
+        self._unwatch()
+        self._unbind()
+        self._memory.close()

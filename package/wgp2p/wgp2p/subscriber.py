@@ -1,0 +1,257 @@
+"""The subscriber: brings together what publishers say and what WireGuard says, and carries out what each peer's path
+machine decides. One for each WireGuard interface, with a Link for each publisher that is followed there.
+"""
+from . import addr, log
+from .compat import random_below, unix_s
+from .links import addresses
+from .path import DIRECT, STATIC, TRYING, Options, Path
+from .public_server import PublicServer
+from .registry import age_s
+from .resolver import Resolver
+
+_SESSION_S = 180  # WireGuard's REJECT_AFTER_TIME
+_OWN_ADDRESSES_MS = 30000
+
+
+class Subscriber:
+    """The peers of one interface. `sections` are the subscriber sections of the configuration for it."""
+
+    def __init__(self, loop, wireguard, config, interface, sections, changed):
+        self._loop = loop
+        self._wireguard = wireguard
+        self.interface = interface
+        self._changed = changed  # called with (key, path) when a peer's state changes
+        self.problem = "starting"
+        self.device = None
+        self.paths = {}
+        self.servers = {}  # label: PublicServer
+        self._allowed = None  # [(key, allowed IPs)] that the servers' keys were found in
+        self._timer = None
+        self._reading = False
+        self._again = False
+        self._own, self._own_ms = [], None
+        self._resolver = Resolver(loop)
+        self.configure(config, sections)
+
+    # -- configuration --------------------------------------------------------------------------------
+
+    def configure(self, config, sections):
+        """Take a new configuration; paths and unchanged connections stay."""
+        self.config, self.sections = config, sections
+        wanted = {}
+        for values in sections:
+            wanted[values.label] = values
+        for label in list(self.servers):
+            server = self.servers[label]
+            if label not in wanted or not server.fits(wanted[label]):
+                server.close()
+                del self.servers[label]
+                for key in self.paths:
+                    self.paths[key].forget(self._loop.now(), label)
+        for label in wanted:
+            if label in self.servers:
+                self.servers[label].values = wanted[label]
+            else:
+                self.servers[label] = PublicServer(self._loop, self._wireguard, self._resolver, self, wanted[label],
+                                                   config.main.keep_dir)
+                self._allowed = None
+        for key in self.paths:
+            self.paths[key].options = self._options(key)
+        self.look()
+
+    def _options(self, key):
+        peer = self.config.peer(key)
+        keepalive = peer.keepalive if peer is not None and peer.keepalive else min(
+            [values.keepalive for values in self.sections])
+        stale = max([values.stale_after for values in self.sections])
+        return Options(keepalive, stale, self.config.excluded(key))
+
+    # -- what publishers say ----------------------------------------------------------------------------
+
+    def knows(self, key):
+        """Whether WireGuard here has this peer and it is one to take care of."""
+        return key in self.paths and not self.config.excluded(key) and key not in self._server_keys()
+
+    def check_endpoint(self, endpoint):
+        """ValueError for one of this machine's own addresses."""
+        now = self._loop.now()
+        if self._own_ms is None or now - self._own_ms >= _OWN_ADDRESSES_MS:
+            self._own, self._own_ms = addresses(), now
+        if addr.parse_endpoint(endpoint)[0] in self._own:
+            raise ValueError("endpoint is an address of this machine: " + endpoint)
+
+    def reported(self, link, reports, whole):
+        """A Link's listener: what a publisher says of peers; `whole`: of the others it says nothing any more."""
+        now = self._loop.now()
+        named = set()
+        for report in reports:
+            named.add(report.key)
+            self.paths[report.key].observe(now, link.label, report.endpoint, report.age_ms, report.quiet)
+        if whole:
+            for key in self.paths:
+                if key not in named:
+                    self.paths[key].forget(now, link.label)
+        self.look()
+
+    def removed(self, link, key):
+        """A Link's listener: the publisher does not name this peer any more."""
+        if key in self.paths:
+            self.paths[key].forget(self._loop.now(), link.label)
+            self.look()
+
+    def lost(self, link):
+        """A Link's listener: no connection; what it said is kept."""
+        for key in self.paths:
+            self.paths[key].lost(self._loop.now(), link.label)
+
+    # -- WireGuard --------------------------------------------------------------------------------------
+
+    def look(self):
+        """Read the device now and act on it."""
+        if self._reading:
+            self._again = True
+            return
+        self._reading = True
+        self._wireguard.read(self.interface, self._read)
+
+    def _read(self, device, error):
+        self._reading = False
+        if error is not None:
+            self._report(str(error))
+            self._schedule(1000)
+            return
+        self._report("")
+        now = self._loop.now()
+        if self.device is None or device.ifindex != self.device.ifindex:
+            self._new_interface(now, device)
+        self.device = device
+        self._watch_servers(now, device)
+        servers = self._server_keys()
+        for key in [key for key in self.paths if key not in device.peers]:
+            del self.paths[key]
+        wait = 1500
+        fresh_peer = False
+        for key in device.peers:
+            peer = device.peers[key]
+            if key in servers:
+                continue
+            path = self.paths.get(key)
+            if path is None:
+                path = self.paths[key] = Path(now, self._options(key), random_below)
+                fresh_peer = True
+            path.reading(now, peer.endpoint, peer.keepalive, peer.rx, 0 <= unix_s() - peer.handshake < _SESSION_S)
+            self._act(now, key, path)
+            wait = min(wait, path.poll_ms(now))
+            due = path.next_ms()
+            if due is not None:
+                wait = min(wait, max(20, due - now))
+        if fresh_peer:  # what was said of it before is not kept: ask again
+            for label in self.servers:
+                self.servers[label].ask_anew()
+        if self._again:
+            self._again = False
+            wait = 0
+        self._schedule(wait)
+
+    def _act(self, now, key, path):
+        state, since = path.state, path.since_ms
+        change = path.act(now)
+        if path.state != state:
+            self._tell(key, path, now - since if state == TRYING else 0)
+        if change is None:
+            return
+
+        def done(error):
+            if error is not None:
+                log.warning("%s: %s" % (self.config.name(key), error))
+                return
+            self._wireguard.read(self.interface, reread)
+
+        def reread(device, error):
+            peer = device.peers.get(key) if error is None else None
+            if peer is not None:
+                path.applied(self._loop.now(), peer.endpoint, peer.keepalive, peer.rx)
+
+        log.debug("%s: set %s, keepalive %d%s" % (self.config.name(key), change.endpoint or "no endpoint",
+                                                  change.keepalive, ", nudge" if change.nudge else ""))
+        self._wireguard.set_peer(self.interface, key, done, endpoint=change.endpoint, keepalive=change.keepalive,
+                                 nudge=change.nudge and change.keepalive > 0)
+
+    def _tell(self, key, path, took_ms):
+        words = path.state + " at " + path.endpoint if path.state == DIRECT and path.endpoint else path.state
+        if took_ms:
+            words += " after %.1f s" % (took_ms / 1000)
+        log.info("%s: %s%s" % (self.config.name(key), words, ", " + path.reason if path.reason else ""))
+        self._changed(key, path)
+
+    def _new_interface(self, now, device):
+        if self.device is not None:
+            log.info("%s was made anew: setting its peers again" % self.interface)
+            for key in self.paths:
+                self.paths[key].recreated(now)
+            for label in self.servers:
+                self.servers[label].hurry()
+        self._own_ms = None
+
+    def _report(self, problem):
+        if problem != self.problem:
+            self.problem = problem
+            if problem:
+                log.warning("subscriber on %s: %s" % (self.interface, problem))
+
+    def _schedule(self, wait_ms):
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(wait_ms, self.look)
+
+    # -- public servers -----------------------------------------------------------------------------------
+
+    def _server_keys(self):
+        return [server.key for server in self.servers.values() if server.key]
+
+    def _watch_servers(self, now, device):
+        allowed = [(key, device.peers[key].allowed_ips) for key in sorted(device.peers)]
+        for label in self.servers:
+            if allowed != self._allowed:
+                self.servers[label].find(device)
+            self.servers[label].watch(now, device)
+        self._allowed = allowed
+
+    # -- for the control socket -----------------------------------------------------------------------------
+
+    def punch(self, key):
+        """Call this peer now; whether it could be done."""
+        path = self.paths.get(key)
+        if path is None or path.options.exclude:
+            return False
+        path.punch(self._loop.now())
+        self.look()
+        return True
+
+    def status(self):
+        """What `wgp2p status --json` says of this subscriber."""
+        now = self._loop.now()
+        rows = []
+        servers = self._server_keys()
+        for key in sorted(self.device.peers if self.device is not None else ()):
+            peer = self.device.peers[key]
+            path = self.paths.get(key)
+            row = {"public_key": key, "name": self.config.name(key), "endpoint": peer.endpoint,
+                   "keepalive": peer.keepalive, "rx_bytes": peer.rx, "tx_bytes": peer.tx}
+            if key in servers or path is None:
+                row.update({"path": STATIC, "reason": "the public server", "since_age": None, "seen_age": None})
+            else:
+                row.update({"path": path.state, "reason": path.reason, "since_age": age_s(now, path.since_ms),
+                            "seen_age": age_s(now, path.rx_ms)})
+            rows.append(row)
+        return {"interface": self.interface, "problem": self.problem, "peers": rows,
+                "listen_port": self.device.listen_port if self.device is not None else None,
+                "publishers": [self.servers[label].status(now) for label in sorted(self.servers)]}
+
+    def close(self):
+        """Leave WireGuard as it is and stop."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for label in self.servers:
+            self.servers[label].close()
+        self._resolver.close()

@@ -1,0 +1,74 @@
+"""The status as a person reads it: one word per peer, since when, and why not."""
+
+_WORDS = {"direct": "32", "seen": "32", "trying": "33", "quiet": "33", "restored": "33", "offline": "31",
+          "never": "31", "static": "2", "excluded": "2"}  # ANSI colours
+
+
+def age(seconds):
+    """An age in s as text: `3 s`, `12 min`, `5 h`, `9 d`; `-` for None."""
+    if seconds is None:
+        return "-"
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return "%d %s" % (seconds // size, unit)
+    return "%d d" % (seconds // 86400)
+
+
+def _rows(head, rows, colour):
+    """Lines of a table; the second column is the word, coloured where the terminal can."""
+    widths = [max([len(row[i]) for row in [head] + rows]) for i in range(len(head))]
+    lines = []
+    for row in [head] + rows:
+        cells = [cell + " " * (widths[i] - len(cell)) for i, cell in enumerate(row)]
+        if colour and row[1] in _WORDS:
+            cells[1] = "\x1b[%sm%s\x1b[0m" % (_WORDS[row[1]], cells[1])
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _subscriber(status, colour):
+    lines = ["subscriber on %s%s" % (status["interface"], ", listen port %d" % status["listen_port"]
+                                     if status["listen_port"] else "")]
+    if status["problem"]:
+        lines.append("  ! " + status["problem"])
+    for link in status["publishers"]:
+        if link["problem"]:
+            words = "not connected: " + link["problem"]
+        else:
+            words = "connected for %s (%s)" % (age(link["connected_age"]), link["mode"])
+            if link["you"]:
+                words += ", sees us at " + link["you"]
+        lines.append("publisher %s at %s: %s" % (link["name"], link["publisher"], words))
+    rows = [[peer["name"], peer["path"], peer["endpoint"] or "-", age(peer["since_age"]), age(peer["seen_age"]),
+             peer["reason"]] for peer in sorted(status["peers"], key=lambda peer: peer["name"])]
+    if rows:
+        lines += [""] + _rows(["NAME", "PATH", "ENDPOINT", "SINCE", "LAST SEEN", "WHY"], rows, colour)
+    return lines
+
+
+def _publisher(status, colour):
+    lines = ["publisher on %s%s, %d connected" % (
+        status["interface"], " at %s port %d" % (", ".join(status["address"]), status["port"])
+        if status["address"] else "", status["subscribers"])]
+    if status["problem"]:
+        lines.append("  ! " + status["problem"])
+    rows = [[peer["name"], peer["state"], peer["endpoint"] or "-", age(peer["seen_age"]), age(peer["handshake_age"]),
+             "remote device" if peer["device"] else ""]
+            for peer in sorted(status["peers"], key=lambda peer: peer["name"])]
+    if rows:
+        lines += [""] + _rows(["NAME", "STATE", "ENDPOINT", "LAST SEEN", "HANDSHAKE", ""], rows, colour)
+    return lines
+
+
+def render(status, colour=False):
+    """The whole status (as Daemon.status gives it) as text."""
+    parts = [_subscriber(part, colour) for part in status["subscribers"]]
+    parts += [_publisher(part, colour) for part in status["publishers"]]
+    lines = ["wgp2p %s, running for %s" % (status["version"], age(status["uptime"]))]
+    for part in parts:
+        lines += [""] + part
+    if not parts:
+        lines += ["", "nothing is switched on: add a publisher or subscriber section to the configuration"]
+    for warning in status["warnings"]:
+        lines += ["", warning]
+    return "\n".join(lines) + "\n"
