@@ -1,0 +1,69 @@
+"""Programs that run on the lab's hosts beside a scenario: a pinger, and a UDP echo that tells ports."""
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import netns
+from waiting import wait_for
+
+
+class Pinger:
+    """A host that pings without a pause, and when each answer came (monotonic s)."""
+
+    def __init__(self, host, address, interval=0.2, size=56):
+        self.replies = []  # monotonic s
+        words = ["ping", "-n", "-i", str(interval), "-s", str(size), address]
+        with netns.inside(host):
+            self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            if re.search(r"icmp_seq=\d+ ttl=", line):
+                self.replies.append(time.monotonic())
+
+    def first_after(self, moment):
+        """When the first answer after a moment came; None as long as there is none."""
+        return next((reply for reply in self.replies if reply > moment), None)
+
+    def wait_after(self, moment, seconds, why="an answer to a ping"):
+        """Seconds from a moment to the first answer after it."""
+        return wait_for(lambda: self.first_after(moment), seconds, why) - moment
+
+    def longest_gap(self, start, end):
+        """The longest time without an answer between two moments, in s."""
+        inside = [start, *[reply for reply in self.replies if start < reply < end], end]
+        return max(later - earlier for earlier, later in zip(inside, inside[1:]))
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait()
+        self._thread.join()
+        self._process.stdout.close()
+
+
+class UdpSocket:
+    """A UDP socket on a host, for seeing what a NAT makes of its packets."""
+
+    def __init__(self, host, address="0.0.0.0", port=0):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = netns.open_socket(host, family, socket.SOCK_DGRAM)
+        self._socket.bind((address, port))
+
+    def send(self, address, port, data=b"hello"):
+        self._socket.sendto(data, (address, port))
+
+    def receive(self, seconds=1):
+        """(data, address, port) of the next packet; None when none came."""
+        self._socket.settimeout(seconds)
+        try:
+            data, source = self._socket.recvfrom(2048)
+        except socket.timeout:
+            return None
+        return data, source[0], source[1]
+
+    def close(self):
+        self._socket.close()

@@ -1,0 +1,223 @@
+"""The lab proves itself: its NATs, its roaming, its DNS, its IPv6 and its WireGuard are what they are called."""
+import struct
+import time
+
+import pytest
+
+import nat
+import netns
+from programs import Pinger, UdpSocket
+from waiting import wait_for
+
+
+@pytest.fixture
+def two_servers(make_lab):
+    return make_lab(servers=2, networks=("cone", "cone"))
+
+
+def ports_seen(lab, port):
+    """The ports that pub and pub2 see for cli0's packets from this port (behind nata)."""
+    client = UdpSocket("cli0", port=port)
+    seen = []
+    for server in ("pub", "pub2"):
+        there = UdpSocket(server, port=51820)
+        client.send(lab.outer(server), 51820)
+        data, address, seen_port = there.receive(2)
+        assert (data, address) == (b"hello", lab.outer("nata"))
+        there.send(address, seen_port, b"answer")
+        assert client.receive(2) == (b"answer", lab.outer(server), 51820)
+        seen.append(seen_port)
+        there.close()
+    client.close()
+    return seen
+
+
+def test_nat_kinds(two_servers):
+    """One lab for all kinds: what two destinations see, and who may answer."""
+    lab = two_servers
+    for server in lab.servers:
+        lab.wg_down(server)  # its port is ours here
+    lab.move("cli0", "nata")
+    port = lab.port("cli0")
+    lowest = nat.block(31)
+    expected = {
+        "cone": lambda first, second: first == second == port,
+        "eim-shift": lambda first, second: first == second == port + nat.SHIFT,
+        "symmetric": lambda first, second: len({first, second, port}) == 3,
+        "symmetric-block": lambda first, second: first != second and all(
+            lowest <= seen < lowest + nat.BLOCK for seen in (first, second)),
+        "open": lambda first, second: first == second == port,
+    }
+    assert set(expected) == set(nat.KINDS)
+    for kind, as_named in expected.items():
+        lab.set_kind("nata", kind)
+        first, second = ports_seen(lab, port)
+        assert as_named(first, second), f"{kind}: {port} is seen as {first} and {second}"
+        for stranger_port, lets_in in ((40000, kind == "open"), (51820, True)):
+            client = UdpSocket("cli0", port=port)
+            stranger = UdpSocket("pub", port=stranger_port)
+            stranger.send(lab.outer("nata"), first, b"knock")
+            got = client.receive(0.5)
+            assert bool(got) == lets_in, f"{kind}: from port {stranger_port} came {got}"
+            client.close()
+            stranger.close()
+
+
+def test_a_knock_on_a_closed_nat_leaves_nothing_behind(two_servers):
+    """What came unasked neither opens the NAT nor takes the port from the client that sends later."""
+    lab = two_servers
+    lab.wg_down("pub")
+    lab.wg_down("pub2")
+    lab.move("cli0", "nata")
+    knocker = UdpSocket("pub", port=51820)
+    knocker.send(lab.outer("nata"), lab.port("cli0"))
+    knocker.close()
+    assert lab.ping("pub", lab.outer("nata")), "what was sent before has arrived too"
+    assert ports_seen(lab, lab.port("cli0")) == [lab.port("cli0")] * 2
+
+
+def test_wireguard_clients_reach_the_server_and_roam(lab):
+    lab.move("cli0", "nata")
+    lab.wg_up("cli0")
+    wait_for(lambda: lab.ping("cli0", "pub"), 10, "the client reaches the server through the tunnel")
+    wait_for(lambda: lab.ping("rem", "pub"), 10, "the device reaches the server through the tunnel")
+    assert lab.peer("pub", "cli0").endpoint == f"{lab.outer('nata')}:{lab.port('cli0')}"
+    assert lab.peer("pub", "rem").endpoint == lab.endpoint("rem")
+    assert lab.peer("rem", "cli0").endpoint is None
+    assert not lab.ping("cli0", "rem"), "nobody told the device where the client is"
+
+    pinger = Pinger("cli0", lab.tunnel("pub"))
+    pinger.wait_after(0, 5)
+    moved = lab.move("cli0", "natb")
+    pinger.wait_after(moved, 20, "the tunnel has followed the client")
+    assert lab.peer("pub", "cli0").endpoint == f"{lab.outer('natb')}:{lab.port('cli0')}" == (
+        f"{lab.seen_as('cli0')}:{lab.port('cli0')}")
+    pinger.stop()
+
+
+def test_the_device_opens_its_nat_when_told(lab):
+    """What wgp2p is going to do, by hand: the endpoint as the server sees it, and a packet towards it."""
+    lab.move("cli0", "nata")
+    lab.wg_up("cli0")
+    wait_for(lambda: lab.peer("pub", "cli0").endpoint, 10, "the server knows the client")
+    lab.wg_set("rem", "cli0", "endpoint", lab.peer("pub", "cli0").endpoint, "persistent-keepalive", 10)
+    wait_for(lambda: lab.ping("cli0", "rem"), 15, "client and device talk to each other")
+    assert lab.peer("cli0", "rem").endpoint == lab.endpoint("rem")
+
+
+@pytest.mark.parametrize("kind", ["cone", "open"])
+def test_ipv6(make_lab, kind):
+    lab = make_lab(devices=(kind,), ipv6=True)
+    lab.move("cli0", "nata")
+    lab.wg_up("cli0", keepalive=1)
+    wait_for(lambda: lab.ping("cli0", "pub"), 10, "through the tunnel over IPv6")
+    assert lab.peer("pub", "cli0").endpoint == f"[{lab.seen_as('cli0')}]:{lab.port('cli0')}"
+    if kind == "open":
+        wait_for(lambda: lab.ping("cli0", "rem"), 10, "the device can be reached from outside")
+    else:
+        assert not lab.ping("cli0", "rem"), "the firewall lets nobody in"
+    lab.move("cli0", "natb")
+    wait_for(lambda: lab.peer("pub", "cli0").endpoint.startswith(f"[{lab.inner('cli0', 'natb')}]"), 20, "roamed")
+
+
+def test_at_home_and_straight_in_the_internet(lab):
+    lab.move("cli0", "natr")
+    lab.wg_up("cli0", keepalive=1, endpoints={"rem": f"{lab.inner('rem')}:51820"})
+    wait_for(lambda: lab.ping("cli0", "rem"), 10, "the device on its own LAN")
+    wait_for(lambda: lab.ping("cli0", "pub"), 10, "the server from the device's LAN")
+    assert lab.peer("rem", "cli0").endpoint == f"{lab.inner('cli0')}:{lab.port('cli0')}"
+    lab.move("cli0", "inet")
+    wait_for(lambda: (lab.peer("pub", "cli0").endpoint or "").startswith(lab.outer("cli0") + ":"), 20, "roamed")
+    lab.move("cli0", None)
+    assert not lab.ping("cli0", "pub")
+    lab.move("cli0", "inet")
+    wait_for(lambda: lab.ping("cli0", "pub"), 20, "back again")
+
+
+def test_hairpin(make_lab):
+    """A device with a forwarded port is reached at its public address from its own LAN too."""
+    lab = make_lab(devices=("open",))
+    lab.move("cli0", "natr")
+    lab.wg_up("cli0")
+    wait_for(lambda: lab.ping("cli0", "rem"), 10, "through the router's own public address")
+    assert lab.peer("rem", "cli0").endpoint.startswith(lab.inner("natr") + ":")
+
+
+def test_two_servers_two_devices_many_clients(make_lab):
+    lab = make_lab(servers=2, devices=("cone", "eim-shift"), clients=20)
+    lab.move(lab.clients, "nata")
+    for client in lab.clients:
+        lab.wg_up(client)
+    for server in lab.servers:
+        wait_for(lambda server=server: all(state.handshake for state in lab.peers(server).values()), 30,
+                 f"{server} has heard of everybody")
+        assert len(lab.peers(server)) == 22
+        assert lab.peer(server, "rem2").endpoint == lab.endpoint("rem2")
+    lab.move(lab.clients, "natb")
+    wait_for(lambda: all((lab.peers("pub")[client].endpoint or "").startswith(lab.outer("natb") + ":")
+                         for client in lab.clients), 40, "all have roamed")
+
+
+def test_the_server_moves(lab):
+    wait_for(lambda: lab.ping("rem", "pub"), 10, "the device reaches the server")
+    lab.renumber("pub", 12)
+    assert not lab.ping("rem", "pub")
+    lab.wg_set("rem", "pub", "endpoint", lab.endpoint("pub"))
+    wait_for(lambda: lab.ping("rem", "pub"), 10, "the device reaches the server at its new address")
+
+
+def test_interface_made_anew_and_synced(lab):
+    lab.move("cli0", "nata")
+    lab.wg_set("rem", "cli0", "endpoint", "203.0.113.99:1", "persistent-keepalive", 7)
+    before = netns.call("rem", "cat", "/sys/class/net/wg0/ifindex", check=False)
+    lab.wg_sync("rem")
+    assert lab.peer("rem", "cli0").keepalive == 0
+    assert lab.peer("rem", "cli0").endpoint == "203.0.113.99:1"
+    lab.wg_down("rem")
+    assert lab.peer("rem", "cli0") is None
+    lab.wg_up("rem")
+    assert lab.peer("rem", "cli0").endpoint is None
+    assert before == netns.call("rem", "cat", "/sys/class/net/wg0/ifindex", check=False)  # the machine's /sys
+
+
+def ask(lab, name, kind):
+    """The addresses that the resolver gives; None without an answer."""
+    asker = UdpSocket("rem")
+    question = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    query = b"\x12\x34\x01\x00\x00\x01\0\0\0\0\0\0" + question + b"\0" + struct.pack("!HH", kind, 1)
+    asker.send(lab.dns.address, 53, query)
+    got = asker.receive(1)
+    asker.close()
+    if got is None:
+        return None
+    answer = got[0]
+    assert answer[:2] == b"\x12\x34" and answer[2] & 0x80
+    count, at, found = struct.unpack("!H", answer[6:8])[0], len(query), []
+    for _ in range(count):
+        length = struct.unpack("!H", answer[at + 10:at + 12])[0]
+        found.append(answer[at + 12:at + 12 + length])
+        at += 12 + length
+    assert at == len(answer)
+    return found
+
+
+def test_dns(lab):
+    lab.dns.table["vpn.example.org"] = [lab.outer("pub", False), lab.outer("pub", True)]
+    assert ask(lab, "vpn.example.org", 1) == [bytes([203, 0, 113, 10])]
+    assert [len(address) for address in ask(lab, "VPN.example.org", 28)] == [16]
+    assert ask(lab, "vpn.example.org", 16) == []
+    assert ask(lab, "nobody.example.org", 1) == []
+    lab.dns.table["vpn.example.org"] = ["203.0.113.12"]
+    assert ask(lab, "vpn.example.org", 1) == [bytes([203, 0, 113, 12])]
+    lab.dns.silent = True
+    assert ask(lab, "vpn.example.org", 1) is None
+    assert [query[1:] for query in lab.dns.queries][:3] == [
+        ("vpn.example.org", "A"), ("vpn.example.org", "AAAA"), ("vpn.example.org", "?")]
+    assert "nameserver " + lab.dns.address in netns.call(None, *netns.command("rem", "cat", "/etc/resolv.conf"))
+
+
+def test_the_clock_is_set_and_set_right_again(clock):
+    clock(time.monotonic() + 1)
+    assert time.gmtime().tm_year == 1970
+    clock(time.time() + 3600)
+    assert 3600 < time.time() < time.monotonic() + 3700

@@ -1,0 +1,61 @@
+"""WireGuard with plain `wg`: keys, configurations, reading a device."""
+import base64
+import collections
+import functools
+import hashlib
+
+import netns
+
+PORT = 51820
+
+# endpoint: text or None; allowed_ips: list; handshake: unix s, 0 never; rx, tx: bytes; keepalive: s, 0 off
+PeerState = collections.namedtuple("PeerState", "key endpoint allowed_ips handshake rx tx keepalive")
+
+
+@functools.lru_cache(maxsize=None)
+def key_pair(host):
+    """(private, public) of a host: always the same ones, so that logs of two runs can be compared."""
+    private = base64.b64encode(hashlib.sha256(b"wgp2p lab " + host.encode()).digest()).decode()
+    return private, netns.call(None, "wg", "pubkey", text=private).strip()
+
+
+def public_key(host):
+    return key_pair(host)[1]
+
+
+def peer_section(host, allowed_ips, endpoint=None, keepalive=0):
+    lines = ["[Peer]", f"PublicKey = {public_key(host)}", f"AllowedIPs = {allowed_ips}"]
+    if endpoint:
+        lines.append(f"Endpoint = {endpoint}")
+    # said even when it is off: `wg syncconf` leaves a keepalive alone that its file does not mention
+    lines.append(f"PersistentKeepalive = {keepalive}")
+    return "\n".join(lines) + "\n"
+
+
+def config(host, port, sections):
+    """A file for `wg setconf`."""
+    head = f"[Interface]\nPrivateKey = {key_pair(host)[0]}\n" + (f"ListenPort = {port}\n" if port else "")
+    return "\n".join([head, *sections])
+
+
+def up(host, text, address, device="wg0"):
+    """Make a device from a configuration and bring it up."""
+    netns.batch(host, "ip", f"link add {device} type wireguard")
+    netns.call(host, "wg", "setconf", device, "/dev/stdin", text=text)
+    netns.batch(host, "ip", f"addr add {address} dev {device}", f"link set {device} mtu 1420 up")
+
+
+def down(host, device="wg0"):
+    netns.batch(host, "ip", f"link del {device}")
+
+
+def show(host, device="wg0"):
+    """{public key: PeerState} of a device; {} when there is none."""
+    peers = {}
+    for row in netns.call(host, "wg", "show", device, "dump", check=False).splitlines()[1:]:
+        key, _, endpoint, allowed_ips, handshake, rx, tx, keepalive = row.split("\t")
+        peers[key] = PeerState(
+            key, None if endpoint == "(none)" else endpoint,
+            [] if allowed_ips == "(none)" else allowed_ips.split(","),
+            int(handshake), int(rx), int(tx), 0 if keepalive == "off" else int(keepalive))
+    return peers
