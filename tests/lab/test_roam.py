@@ -1,0 +1,61 @@
+"""The main job: a client with nothing but WireGuard connects and roams, and the device follows."""
+import time
+
+import pytest
+from pairs import start_pair, wait_path
+from programs import Pinger
+from waiting import wait_for
+
+FAST = 6  # s: the client's own handshake may need a second try (5 s) when its first came before the NAT was open
+
+
+def connected(lab, client="cli0", device="rem"):
+    """Whether the device's WireGuard sends to where the client is now and has heard from there."""
+    peer = lab.peer(device, client)
+    return bool(peer.endpoint) and lab.seen_as(client) in peer.endpoint and peer.rx > 0
+
+
+@pytest.mark.parametrize("networks", [("cone", "cone"), ("eim-shift", "cone"), ("cone", "eim-shift")],
+                         ids="-".join)
+def test_busy_client_roams(make_lab, interpreter, networks):
+    lab = make_lab(networks=networks)
+    _, subscriber = start_pair(lab, interpreter)
+    lab.move("cli0", "nata")
+    lab.wg_up("cli0")
+    pinger = Pinger("cli0", lab.tunnel("rem"))
+    wait_for(lambda: pinger.replies, 20, "the first ping comes back")
+    for network in ("natb", "nata"):
+        moved = lab.move("cli0", network)
+        took = pinger.wait_after(moved, 20)
+        print(f"{networks} -> {network}: {took:.2f} s")
+        wait_for(lambda: connected(lab), 5, "the device sends to the new address")
+    wait_path(subscriber, "cli0", "direct")
+    pinger.stop()
+
+
+def test_idle_client_roams(make_lab, interpreter):
+    """Nothing but keepalives: still the path is there before anyone needs it."""
+    lab = make_lab()
+    _, subscriber = start_pair(lab, interpreter)
+    lab.move("cli0", "nata")
+    lab.wg_up("cli0")
+    wait_for(lambda: connected(lab), 20, "connected")
+    lab.move("cli0", "natb")
+    begin = time.monotonic()
+    wait_for(lambda: connected(lab), 25, "connected again")
+    print(f"idle roam: {time.monotonic() - begin:.2f} s")
+    wait_path(subscriber, "cli0", "direct")
+    assert lab.ping("cli0", "rem")
+
+
+def test_ipv6_endpoints(make_lab, interpreter):
+    lab = make_lab(ipv6=True)
+    _, subscriber = start_pair(lab, interpreter)
+    lab.move("cli0", "nata")
+    lab.wg_up("cli0")
+    pinger = Pinger("cli0", lab.tunnel("rem"))
+    wait_for(lambda: pinger.replies, 20, "the first ping comes back")
+    pinger.wait_after(lab.move("cli0", "natb"), 20)
+    row = wait_path(subscriber, "cli0", "direct")
+    assert row["endpoint"].startswith("[2001:db8:")
+    pinger.stop()
