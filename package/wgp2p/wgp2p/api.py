@@ -29,14 +29,13 @@ class Api:
         """Answer one http.Request on a server.Connection."""
         status, what = self._admit(request, connection)
         if status:
-            headers = [("WWW-Authenticate", "Bearer")] if status == 401 else []
-            connection.reply(status, {"error": what}, headers)
+            connection.reply(status, {"error": what}, {"WWW-Authenticate": "Bearer"} if status == 401 else None)
             return
         route = self._routes.get(request.path)
         if route is None:
-            connection.reply(404, {"error": "no such path: see docs/protocol.md"})
+            connection.error(404, "no such path: see docs/protocol.md")
         elif request.method != "GET":
-            connection.reply(405, {"error": "only GET is allowed here"}, [("Allow", "GET")])
+            connection.reply(405, {"error": "only GET is allowed here"}, {"Allow": "GET"})
         else:
             route(request, connection, what)
 
@@ -106,7 +105,7 @@ class Api:
     # -- streams ------------------------------------------------------------------------------------
 
     def _events(self, request, connection, asker):
-        connection.stream([("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")])
+        connection.stream()
         stream = _Stream(connection, asker.key)
         boot, _, seq = request.headers.get("last-event-id", "").rpartition("-")
         registry = self._publisher.registry
@@ -117,7 +116,7 @@ class Api:
             stream.seq = registry.seq
             stream.pieces = self._snapshot_event(asker)
         self._streams.append(stream)
-        connection.on_close = lambda: self._streams.remove(stream)
+        connection.on_close = lambda why: self._streams.remove(stream)
         connection.on_drain = lambda: self._fill(stream)
         if self._beat is None:
             self._beat = self._loop.call_later(HEARTBEAT_MS, self._heartbeat)
@@ -154,7 +153,7 @@ class Api:
     def _fill(self, stream, recent=None):
         """Write what the reader has not been told, as far as there is room."""
         registry = self._publisher.registry
-        while stream.connection.pending < _ROOM:
+        while stream.connection.pending < _ROOM and not stream.connection.closed:
             piece = next(stream.pieces, None)
             if piece is not None:
                 stream.connection.send(piece)

@@ -79,7 +79,7 @@ class Daemon:
                 self.publishers[label] = Publisher(self._loop, self._wireguard, self.config, wanted[label])
         follows = {}
         for values in self.config.subscribers:
-            follows.setdefault(values.interface, []).append(values)
+            follows.setdefault(values.interface).append(values)
         for interface in list(self.subscribers):
             if interface not in follows:
                 self.subscribers.pop(interface).close()
@@ -135,15 +135,15 @@ class Daemon:
         route = routes.get((request.method, request.path))
         if route is None:
             known = [path for _, path in routes]
-            connection.reply(405 if request.path in known else 404, {"error": "no such request"}, [])
+            connection.error(405 if request.path in known else 404, "no such request")
         else:
             route(request, connection)
 
     def _get_status(self, request, connection):
-        connection.reply(200, self.status(), [])
+        connection.reply(200, self.status())
 
     def _get_peers(self, request, connection):
-        connection.reply(200, {"peers": self.peers()}, [])
+        connection.reply(200, {"peers": self.peers()})
 
     def _post_punch(self, request, connection):
         try:
@@ -152,16 +152,16 @@ class Daemon:
                 raise ValueError("a peer must be named")
             key = config.find_peer(self.config, self._keys(), word)
         except (ValueError, AttributeError) as error:
-            connection.reply(400, {"error": str(error)}, [])
+            connection.error(400, str(error))
             return
         done = False
         for role in list(self.subscribers.values()) + list(self.publishers.values()):
             done = role.punch(key) or done
         if done:
-            connection.reply(200, {"peer": self.config.name(key), "public_key": key}, [])
+            connection.reply(200, {"peer": self.config.name(key), "public_key": key})
         else:
             why = "is excluded" if self.config.excluded(key) else "cannot be called: no endpoint of it is known here"
-            connection.reply(409, {"error": "%s %s" % (self.config.name(key), why)}, [])
+            connection.error(409, "%s %s" % (self.config.name(key), why))
 
     def _post_reload(self, request, connection):
         try:
@@ -169,9 +169,9 @@ class Daemon:
         except config.ConfigError as error:
             self._refused(error)
             connection.reply(400, {"error": "the configuration is not used",
-                                   "problems": [str(problem) for problem in error.problems]}, [])
+                                   "problems": [str(problem) for problem in error.problems]})
             return
-        connection.reply(200, {"warnings": [str(problem) for problem in self.config.problems]}, [])
+        connection.reply(200, {"warnings": [str(problem) for problem in self.config.problems]})
 
     def _keys(self):
         keys = []

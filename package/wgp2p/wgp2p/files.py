@@ -1,12 +1,7 @@
 """Small files of our own: written whole or not at all, readable by the daemon's user only. Tokens live in such."""
 import os
 
-from .compat import MICROPYTHON, libc, random_bytes
-
-if MICROPYTHON:
-    _umask = libc("I", "umask", "I")
-else:
-    _umask = os.umask
+from .compat import random_bytes, umask
 
 
 def exists(path):
@@ -41,22 +36,22 @@ def make_folder(path):
     parent = path.rpartition("/")[0]
     if parent:
         make_folder(parent)
-    old = _umask(0o077)
+    old = umask(0o077)
     try:
         os.mkdir(path)
     finally:
-        _umask(old)
+        umask(old)
 
 
 def write_private(path, text):
     """Put `text` in place of the file in one step, with mode 0600. OSError."""
     make_folder(path.rpartition("/")[0])
     part = path + ".new"
-    old = _umask(0o177)
+    old = umask(0o177)
     try:
         out = open(part, "wb")
     finally:
-        _umask(old)
+        umask(old)
     try:
         out.write(text.encode())
     finally:

@@ -37,7 +37,7 @@ class Link:
         self.label = label
         self.ip, self.port = ip, port
         self._interface = interface
-        self._headers = [("Authorization", "Bearer " + token)]
+        self._headers = {"Authorization": "Bearer " + token}
         self._listener = listener
         self._stream = self._timer = self._watch = None
         self._last_id = None
@@ -54,9 +54,9 @@ class Link:
 
     def _connect(self):
         self._timer = None
-        headers = list(self._headers)
+        headers = dict(self._headers)
         if self._last_id:
-            headers.append(("Last-Event-ID", self._last_id))
+            headers["Last-Event-ID"] = self._last_id
         self._stream = client.Stream(self._loop, self.ip, self.port, "/api/events", headers, self._head, self._event,
                                      self._ended, device=self._interface)
         self._watch_silence()
