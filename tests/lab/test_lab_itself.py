@@ -2,10 +2,9 @@
 import struct
 import time
 
-import pytest
-
 import nat
 import netns
+import pytest
 from programs import Pinger, UdpSocket
 from waiting import wait_for
 

@@ -201,7 +201,8 @@ class Topology:
         for device, own in self.nat_of.items():
             if own == network:
                 ports[wireguard.PORT] = self.inner(device, ipv6=False)
-        netns.nft(network, nat.nat_rules(self.kinds[network], self.outer(network, False), self._numbers[network], ports))
+        wan, number = self.outer(network, False), self._numbers[network]
+        netns.nft(network, nat.nat_rules(self.kinds[network], wan, number, ports))
 
     def renumber(self, server, number):
         """Give a public server another address, 203.0.113.NUMBER and 2001:db8::NUMBER; the old one is gone.

@@ -12,7 +12,7 @@ PORT = 51820
 PeerState = collections.namedtuple("PeerState", "key endpoint allowed_ips handshake rx tx keepalive")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def key_pair(host):
     """(private, public) of a host: always the same ones, so that logs of two runs can be compared."""
     private = base64.b64encode(hashlib.sha256(b"wgp2p lab " + host.encode()).digest()).decode()
