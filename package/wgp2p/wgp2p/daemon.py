@@ -79,7 +79,7 @@ class Daemon:
                 self.publishers[label] = Publisher(self._loop, self._wireguard, self.config, wanted[label])
         follows = {}
         for values in self.config.subscribers:
-            follows.setdefault(values.interface).append(values)
+            follows.setdefault(values.interface, []).append(values)
         for interface in list(self.subscribers):
             if interface not in follows:
                 self.subscribers.pop(interface).close()
