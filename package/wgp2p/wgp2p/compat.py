@@ -24,12 +24,15 @@ SO_RCVBUF = 0x1002 if _MIPS else 8
 SO_RCVTIMEO_OLD = 0x1006 if _MIPS else 20
 SO_BINDTODEVICE = 25
 SO_ATTACH_FILTER = 26
+IPPROTO_TCP, TCP_NODELAY = 6, 1
+IPPROTO_IPV6, IPV6_V6ONLY = 41, 26
 # Linux numbers that neither `errno` module of MicroPython names; MIPS has its own from 35 up.
 ECONNRESET = errno.ECONNRESET
 EINPROGRESS = errno.EINPROGRESS
 EISCONN = 133 if _MIPS else 106
 EMSGSIZE = 97 if _MIPS else 90
 EADDRNOTAVAIL = 126 if _MIPS else 99
+ENETDOWN = 127 if _MIPS else 100
 ENETUNREACH = 128 if _MIPS else 101
 EPIPE, EMFILE, ENFILE, EINTR = 32, 24, 23, 4
 
@@ -142,6 +145,19 @@ def attach_filter(sock, program):
     else:
         held = array.array("B", code)
         sock.setsockopt(SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), held.buffer_info()[0]))
+
+
+def shut_down_output(sock):
+    """Tell the peer that nothing more comes, and go on reading. OSError when the connection is gone."""
+    if not MICROPYTHON:
+        sock.shutdown(socket.SHUT_WR)
+    elif _libc.func("i", "shutdown", "ii")(sock.fileno(), 1) < 0:
+        raise OSError(errno.ENOTCONN)
+
+
+def umask(mask):
+    """Set the permissions that new files do not get; gives the ones before."""
+    return _libc.func("i", "umask", "i")(mask) if MICROPYTHON else os.umask(mask)
 
 
 def is_again(error):
