@@ -1,0 +1,43 @@
+# What one does with this project. Every target installs what it lacks: programs with apt (as root or with sudo),
+# Python tools into build/venv. See docs/architecture.md, "Tests".
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-lab lint bench clean
+
+TOOLS := tests/tools
+PYTHON := build/venv/bin/python
+VM := tests/lab/vm
+SHARDS := $(shell nproc)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: ## see a phone roam between NATs, live, in under five minutes
+	@$(TOOLS)/install-deps lab
+	@$(VM) build
+	@$(VM) run -- "COLUMNS=$${COLUMNS:-$$(tput cols 2>/dev/null || echo 100)} python3 tests/lab/demo.py"
+
+test: test-unit test-lab ## everything: both interpreters, and the scenarios on a real kernel
+
+test-unit: ## what needs no lab: unit and portable tests, under CPython and MicroPython
+	@$(TOOLS)/install-deps test
+	@$(TOOLS)/venv
+	$(PYTHON) -m pytest
+
+test-lab: ## the scenarios alone: here where the kernel has WireGuard, else in VMs
+	@$(TOOLS)/install-deps lab
+	@$(TOOLS)/venv
+	$(PYTHON) tests/lab/run --shards $(SHARDS) --out build/lab
+
+lint: ## ruff, shellcheck, mpy-cross, and the traps of MicroPython
+	@$(TOOLS)/install-deps lint
+	@$(TOOLS)/venv
+	@$(TOOLS)/lint
+
+bench: ## memory, CPU, traffic and time to roam, beside a polling loop
+	@$(TOOLS)/install-deps lab
+	@$(VM) build
+	@$(VM) run -- python3 tests/lab/bench.py
+
+clean: ## remove what was built here (the lab's image stays in ~/.cache/wgp2p)
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
