@@ -11,9 +11,14 @@ BACKOFF_MS = (500, 1000, 2000, 4000, 8000, 15000)
 REFUSED_MS = 30000  # a wrong token does not become right by asking often
 POLL_MS = 3000  # as the original's shipped service does
 SILENCE_MS = 40000  # more than two heartbeats
+STEADY_MS = 10000  # a connection that held for so long ends the backoff
+EVENTS_AGAIN_MS = 60000  # a server that had no event stream is asked for one again after this
+COMPLAIN_MS = 600000  # nonsense is worth one line in this time, however much comes
 _POLL_TIMEOUT_MS = 5000
 _SNAPSHOT_LIMIT = 1 << 20
-_WORDS_MOST = 100000000  # an age in seconds beyond this is no age
+_HANDSHAKE_QUIET_MS = 150000  # WireGuard shakes hands every 120 s, when it next has something to send
+_SECONDS_MOST = 10000000000  # beyond this is neither a time nor an age in seconds
+_ID_MOST = 80
 
 
 class Report:
@@ -37,12 +42,13 @@ class Link:
         self.label = label
         self.ip, self.port = ip, port
         self._interface = interface
-        self._headers = {"Authorization": "Bearer " + token}
+        self._token = token
         self._listener = listener
-        self._stream = self._timer = self._watch = None
+        self._stream = self._request = self._timer = self._watch = None
         self._last_id = None
         self._failures = 0
-        self._complained = None
+        self._no_events_ms = None  # when the server last had no event stream
+        self._complained_ms = None
         self._closed = False
         self.mode, self.problem = "connecting", "not connected yet"
         self.connected_ms = None  # since when, or None
@@ -54,42 +60,49 @@ class Link:
 
     def _connect(self):
         self._timer = None
-        headers = dict(self._headers)
+        headers = self._authorization()
         if self._last_id:
             headers["Last-Event-ID"] = self._last_id
         self._stream = client.Stream(self._loop, self.ip, self.port, "/api/events", headers, self._head, self._event,
                                      self._ended, device=self._interface)
         self._watch_silence()
 
+    def _authorization(self):
+        return {"Authorization": "Bearer " + self._token}
+
     def _head(self, response):
         if response.status == 200:
             self._up("events")
         elif response.status == 404:
+            self._no_events_ms = self._loop.now()
             self._poll()
         else:
             self._refused(response)
 
     def _refused(self, response):
-        why = ""
+        words = "the publisher answers %d" % response.status
         try:
-            why = json_loads(response.body.decode()).get("error", "")
+            why = response.json().get("error")
         except (ValueError, AttributeError):
-            pass
-        words = "the publisher answers %d%s" % (response.status, ": " + str(why)[:200] if why else "")
+            why = None
+        if isinstance(why, str) and why:  # it might say the token back
+            words += ": " + why[:200].replace(self._token, "(token)")
         self._down(words, REFUSED_MS if response.status in (401, 403) else None)
 
     def _event(self, event):
         try:
             self._take(event)
         except ValueError as error:
+            self._last_id = None  # the next connection must not go on behind it
             self._complain("an event is refused: %s" % error)
 
     def _take(self, event):
         data = json_loads(event.data)
         if not isinstance(data, dict):
             raise ValueError("no JSON object")
-        if event.id:
-            self._last_id = event.id[:80]
+        # It goes back in a header: only what may stand in one.
+        plain = 0 < len(event.id) <= _ID_MOST and not [c for c in event.id if not "!" <= c <= "~"]
+        self._last_id = event.id if plain else None
         if event.event == "snapshot":
             self._snapshot(data)
         elif event.event == "peer":
@@ -121,20 +134,19 @@ class Link:
     def _poll(self):
         self._drop()
         self.mode = "polling"
-        client.get(self._loop, self.ip, self.port, "/api/peers", self._headers, self._polled, _POLL_TIMEOUT_MS,
-                   device=self._interface, max_body=_SNAPSHOT_LIMIT)
+        self._request = client.get(self._loop, self.ip, self.port, "/api/peers", self._authorization(), self._polled,
+                                   _POLL_TIMEOUT_MS, device=self._interface, max_body=_SNAPSHOT_LIMIT)
 
     def _polled(self, response, error):
-        if self._closed or self.mode != "polling":
-            return
+        self._request = None
         if error is not None:
-            self._down(str(error), None)
+            self._down(error, None)
             return
         if response.status != 200:
             self._refused(response)
             return
         try:
-            data = json_loads(response.body.decode())
+            data = response.json()
             if not isinstance(data, dict):
                 raise ValueError("no JSON object")
             self._up("polling")
@@ -143,7 +155,7 @@ class Link:
             self._complain("an answer is refused: %s" % problem)
             self._down("its answer is refused: %s" % problem, None)
             return
-        if data.get("boot"):  # it has been upgraded and offers events now
+        if data.get("boot") and self._loop.now() - self._no_events_ms >= EVENTS_AGAIN_MS:  # it was upgraded, it seems
             self.hurry(True)
         else:
             self._timer = self._loop.call_later(POLL_MS + random_below(200), self._poll)
@@ -155,8 +167,8 @@ class Link:
         if not isinstance(peers, list):
             raise ValueError("no list of peers")
         fetched = data.get("fetched_at")
+        self._listener.reported(self, self._reports(peers, fetched if _is_number(fetched) else None), True)
         self._remember_you(data.get("you"))
-        self._listener.reported(self, self._reports(peers, fetched if isinstance(fetched, int) else None), True)
 
     def _reports(self, rows, fetched_at):
         reports = []
@@ -196,13 +208,15 @@ class Link:
             age_ms = int(max(0, fetched_at - row["latest_handshake"]) * 1000)
         quiet = row.get("quiet")
         if not isinstance(quiet, bool):
-            quiet = age_ms is not None and age_ms >= 125000
+            quiet = age_ms is not None and age_ms >= _HANDSHAKE_QUIET_MS
         return Report(key, endpoint, age_ms, quiet)
 
     def _remember_you(self, data):
         endpoint = data.get("endpoint") if isinstance(data, dict) else None
-        if isinstance(endpoint, str):
-            self.you = _endpoint(endpoint)
+        try:
+            self.you = _endpoint(endpoint) if endpoint is not None else None
+        except ValueError as error:
+            self._complain("what it says of us is refused: %s" % error)
 
     # -- up and down ----------------------------------------------------------------------------------
 
@@ -210,7 +224,6 @@ class Link:
         if self.problem or self.mode != mode:
             log.info("publisher %s: connected (%s)" % (self.label, mode))
         self.mode, self.problem = mode, ""
-        self._failures = 0
         if self.connected_ms is None:
             self.connected_ms = self._loop.now()
         self.lost_ms = None
@@ -222,9 +235,12 @@ class Link:
         if why != self.problem:
             log.warning("publisher %s: %s" % (self.label, why))
         self.mode, self.problem = "connecting", why
+        now = self._loop.now()
         if self.lost_ms is None:
-            self.lost_ms = self._loop.now()
+            self.lost_ms = now
             self._listener.lost(self)
+        if self.connected_ms is not None and now - self.connected_ms >= STEADY_MS:
+            self._failures = 0
         self.connected_ms = None
         if pause_ms is None:
             pause_ms = BACKOFF_MS[min(self._failures, len(BACKOFF_MS) - 1)]
@@ -242,9 +258,10 @@ class Link:
             if timer is not None:
                 timer.cancel()
         self._timer = self._watch = None
-        if self._stream is not None:
-            stream, self._stream = self._stream, None
-            stream.close()
+        for connection in (self._stream, self._request):
+            if connection is not None:
+                connection.close()
+        self._stream = self._request = None
 
     def hurry(self, whole):
         """Something has changed: connect anew at once, where the last event left off or with a whole snapshot."""
@@ -256,11 +273,16 @@ class Link:
         self._drop()
         self._again(0)
 
+    def ask_anew(self):
+        """Have a whole snapshot come: now where there is a connection, else with the next one."""
+        self._last_id = None
+        if self.connected_ms is not None:
+            self.hurry(True)
+
     def _complain(self, text):
-        """Once for each kind of nonsense until it changes."""
-        kind = text[:60]
-        if kind != self._complained:
-            self._complained = kind
+        now = self._loop.now()
+        if self._complained_ms is None or now - self._complained_ms >= COMPLAIN_MS:
+            self._complained_ms = now
             log.warning("publisher %s: %s" % (self.label, text))
 
     def close(self):
@@ -270,7 +292,7 @@ class Link:
 
 
 def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _WORDS_MOST * 100
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _SECONDS_MOST
 
 
 def _endpoint(text):

@@ -33,20 +33,28 @@ class PublicServer:
         self._ifindex = None
         self._rx_ms = self._handshake_ms = None
         self._resolved_ms = self._moved_ms = None
+        self._unresolved = None  # why the DNS does not tell, as logged
         self._turn = 0
         self._timer = None
+        self._token = None
+        self._closed = False
         self._follow()
 
-    def fits(self, values):
-        """Whether a new section of the same name needs no new connection."""
-        old = self.values
-        return (old.publisher, old.port, old.token, old.token_file) == (
-            values.publisher, values.port, values.token, values.token_file) and not self.problem
+    def fits(self, values, keep_dir):
+        """Whether a new section of the same name needs no new connection. A token file is read again; one that is
+        unreadable now ends no connection that works."""
+        if (self.values.publisher, self.values.port) != (values.publisher, values.port):
+            return False
+        try:
+            return _token(values, keep_dir) == self._token
+        except ValueError as error:
+            log.warning("publisher %s: %s" % (values.label, error))
+            return True
 
     def _follow(self):
         self._timer = None
         try:
-            token = self.values.token or read_token(self.values.token_file or self._keep_dir + "/token")
+            token = _token(self.values, self._keep_dir)
         except ValueError as error:
             problem = "%s; `wgp2p token NAME` on the public server shows it" % error
             if problem != self.problem:
@@ -55,13 +63,14 @@ class PublicServer:
             self._timer = self._loop.call_later(_TOKEN_RETRY_MS, self._follow)
             return
         self.problem = ""
+        self._token = token
         self.link = Link(self._loop, self.values.label, self.values.publisher, self.values.port,
                          self._subscriber.interface, token, self._subscriber)
 
     def ask_anew(self):
-        """Get a whole snapshot, if there is a connection to get it from."""
-        if self.link is not None and self.link.connected_ms is not None:
-            self.link.hurry(True)
+        """Get a whole snapshot, now or with the next connection."""
+        if self.link is not None:
+            self.link.ask_anew()
 
     def hurry(self):
         """Connect anew at once."""
@@ -109,9 +118,12 @@ class PublicServer:
         self._resolver.resolve(self.values.server_host, self._resolved)
 
     def _resolved(self, ips, error):
+        if self._closed:
+            return
         name = self.values.server_host
-        if error:
-            log.warning("publisher %s: %s: %s" % (self.values.label, name, error))
+        if error and error != self._unresolved:
+            log.warning("publisher %s: %s" % (self.values.label, error))
+        self._unresolved = error
         now, peer = self._loop.now(), self._peer
         if not ips or peer is None or (self._moved_ms is not None and now - self._moved_ms < _MOVE_EVERY_MS):
             return
@@ -144,7 +156,13 @@ class PublicServer:
 
     def close(self):
         """Stop following."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self.link is not None:
             self.link.close()
+
+
+def _token(values, keep_dir):
+    """The token of a subscriber section. ValueError."""
+    return values.token or read_token(values.token_file or keep_dir + "/token")
