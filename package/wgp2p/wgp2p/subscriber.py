@@ -11,6 +11,7 @@ from .resolver import Resolver
 
 _SESSION_S = 180  # WireGuard's REJECT_AFTER_TIME
 _OWN_ADDRESSES_MS = 30000
+_LOOK_EVERY_MS = 50
 
 
 class Subscriber:
@@ -29,6 +30,8 @@ class Subscriber:
         self._timer = None
         self._reading = False
         self._again = False
+        self._closed = False
+        self._looked_ms = 0
         self._own, self._own_ms = [], None
         self._resolver = Resolver(loop)
         self.configure(config, sections)
@@ -43,10 +46,14 @@ class Subscriber:
             wanted[values.label] = values
         for label in list(self.servers):
             server = self.servers[label]
-            if label not in wanted or not server.fits(wanted[label]):
-                server.close()
-                del self.servers[label]
-                for key in self.paths:
+            if label in wanted and server.fits(wanted[label], config.main.keep_dir):
+                continue
+            server.close()
+            del self.servers[label]
+            for key in self.paths:
+                if label in wanted:  # what it said holds until the new connection says otherwise
+                    self.paths[key].lost(self._loop.now(), label)
+                else:
                     self.paths[key].forget(self._loop.now(), label)
         for label in wanted:
             if label in self.servers:
@@ -55,8 +62,13 @@ class Subscriber:
                 self.servers[label] = PublicServer(self._loop, self._wireguard, self._resolver, self, wanted[label],
                                                    config.main.keep_dir)
                 self._allowed = None
+        admitted = False
         for key in self.paths:
-            self.paths[key].options = self._options(key)
+            options = self._options(key)
+            admitted = admitted or (self.paths[key].options.exclude and not options.exclude)
+            self.paths[key].options = options
+        if admitted:
+            self._ask_anew()
         self.look()
 
     def _options(self, key):
@@ -91,13 +103,13 @@ class Subscriber:
             for key in self.paths:
                 if key not in named:
                     self.paths[key].forget(now, link.label)
-        self.look()
+        self._look_soon()
 
     def removed(self, link, key):
         """A Link's listener: the publisher does not name this peer any more."""
         if key in self.paths:
             self.paths[key].forget(self._loop.now(), link.label)
-            self.look()
+            self._look_soon()
 
     def lost(self, link):
         """A Link's listener: no connection; what it said is kept."""
@@ -108,14 +120,27 @@ class Subscriber:
 
     def look(self):
         """Read the device now and act on it."""
+        if self._closed:
+            return
         if self._reading:
             self._again = True
             return
+        self._looked_ms = self._loop.now()
         self._reading = True
         self._wireguard.read(self.interface, self._read)
 
+    def _look_soon(self):
+        """Look, at once the first time: a publisher that never stops talking costs no more than 20 looks a second."""
+        wait = self._looked_ms + _LOOK_EVERY_MS - self._loop.now()
+        if wait <= 0:
+            self.look()
+        elif self._timer is None or self._timer.when > self._loop.now() + wait:
+            self._schedule(wait)
+
     def _read(self, device, error):
         self._reading = False
+        if self._closed:
+            return
         if error is not None:
             self._report(str(error))
             self._schedule(1000)
@@ -143,11 +168,10 @@ class Subscriber:
             self._act(now, key, path)
             wait = min(wait, path.poll_ms(now))
             due = path.next_ms()
-            if due is not None:
+            if due is not None and due > now:  # what was due by now has just been done, or cannot be
                 wait = min(wait, max(20, due - now))
-        if fresh_peer:  # what was said of it before is not kept: ask again
-            for label in self.servers:
-                self.servers[label].ask_anew()
+        if fresh_peer:  # what was said of it before is not kept
+            self._ask_anew()
         if self._again:
             self._again = False
             wait = 0
@@ -198,6 +222,10 @@ class Subscriber:
             self.problem = problem
             if problem:
                 log.warning("subscriber on %s: %s" % (self.interface, problem))
+
+    def _ask_anew(self):
+        for server in self.servers.values():
+            server.ask_anew()
 
     def _schedule(self, wait_ms):
         if self._timer is not None:
@@ -250,6 +278,7 @@ class Subscriber:
 
     def close(self):
         """Leave WireGuard as it is and stop."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for label in self.servers:
