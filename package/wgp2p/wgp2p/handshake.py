@@ -4,7 +4,7 @@ _NUDGE_KEEPALIVE_S = 25
 
 
 def call(wireguard, interface, key, endpoint, keepalive, done):
-    """Point the peer at `endpoint` and make WireGuard send to it at once; `done(error)`.
+    """Point the peer at `endpoint` (None: where it points already) and make WireGuard send at once; `done(error)`.
 
     A keepalive that goes from 0 to something sends a packet: a handshake initiation where there is no session, which
     WireGuard then repeats every 5 s for 90 s. `keepalive` (s, 0 off) is what the peer has and keeps."""

@@ -22,6 +22,8 @@ _LOOKS_PER_S = 4
 _RETRY_MS = 1000
 _REFUSED_MS = 300  # an initiation that was accepted shows by then
 _PENDING_MOST = 16
+_EMPTY_MS = 5000  # an interface that is made anew may be seen before it gets its peers,
+_SETTLED_MS = 60000  # or while it gets them
 
 
 def _new_boot():
@@ -55,7 +57,9 @@ class Publisher:
         self._conntrack = self._initiations = None
         self._listen_port = None
         self._bound = None  # (ifindex, addresses) that the servers stand on
-        self._looks, self._look_timer, self._looks_at = 0, None, 0
+        self._looks, self._looks_at = 0, 0
+        self._peers_ms = self._fresh_ms = None  # when the interface last had peers, and when it was first seen
+        self._closed = False
         self._pending = {}  # source of an initiation: (key, rx when it came)
         self._poll_timer = self._retry_timer = None
         self.api = Api(loop, self)
@@ -89,9 +93,9 @@ class Publisher:
 
     def serves(self, asker, key):
         """Whether the device `asker` may know where the peer `key` is."""
-        if key == asker or self.config.excluded(key):
-            return False
         device, peer = self.config.peer(asker), self.config.peer(key)
+        if key == asker or device is None or self.config.excluded(key):
+            return False
         if device.client:
             return key in device.client or (peer is not None and peer.name in device.client)
         return peer is None or not peer.device
@@ -100,9 +104,12 @@ class Publisher:
 
     def look(self):
         """Read the device now and serve what has changed."""
-        self._wireguard.read(self.interface, self._read)
+        if not self._closed:
+            self._wireguard.read(self.interface, self._read)
 
     def _read(self, device, error):
+        if self._closed:
+            return
         if self._poll_timer is not None:
             self._poll_timer.cancel()
         self._poll_timer = self._loop.call_later(POLL_MS, self.look)
@@ -110,23 +117,31 @@ class Publisher:
             self._report(str(error))
             return
         now = self._loop.now()
+        if device.peers:
+            self._peers_ms = now
+        elif self.registry.entries and now - self._peers_ms < _EMPTY_MS:
+            return  # believed at once, every endpoint would be forgotten
         fresh = self.registry.ifindex != device.ifindex
         before = self.registry.seq
-        for entry in self.registry.update(now, device):
-            if entry.seq > before and entry.endpoint and not fresh:
-                log.debug("%s is at %s%s" % (self.config.name(entry.key), entry.endpoint,
-                                             ", quiet" if entry.quiet else ""))
+        changed = self.registry.update(now, device)
         if fresh:
-            self._restore(device)
+            self._fresh_ms = now
+            self._restore(self.registry.entries.values())
+        else:
+            for entry in changed:
+                log.debug("%s is at %s%s" % (self.config.name(entry.key), entry.endpoint or "no endpoint",
+                                             ", quiet" if entry.quiet else ""))
+            self._restore([entry for entry in changed if entry.first_ms == now])
         if self.registry.seq != before:
             self.api.changed(before)
-            self._memory.remember(self._endpoints())
+            self._memory.remember(self._endpoints(now))
         self._check_refused()
         self._serve(device)
 
-    def _endpoints(self):
-        """What is worth remembering: also of peers that have none now, as long as they exist."""
-        found = {}
+    def _endpoints(self, now):
+        """What is worth remembering: also of peers that have none now, as long as they exist. A new interface may get
+        its peers one by one."""
+        found = dict(self._memory.endpoints) if now - self._fresh_ms < _SETTLED_MS else {}
         for key in self.registry.entries:
             endpoint = self.registry.entries[key].endpoint or self._memory.endpoints.get(key)
             if endpoint:
@@ -141,14 +156,14 @@ class Publisher:
 
     # -- handshakes from our side ---------------------------------------------------------------------
 
-    def _restore(self, device):
-        """A new interface knows nobody's endpoint: give back the last ones and call."""
-        for key in device.peers:
-            endpoint = self._memory.endpoints.get(key)
-            if endpoint and device.peers[key].endpoint is None and not self.config.excluded(key):
-                self.registry.restore(key, endpoint)
-                log.info("%s is remembered at %s, calling" % (self.config.name(key), endpoint))
-                self._call(key, endpoint, device.peers[key].keepalive)
+    def _restore(self, entries):
+        """Peers of a new interface, or new peers, have no endpoint: give back the last ones and call."""
+        for entry in entries:
+            endpoint = self._memory.endpoints.get(entry.key)
+            if endpoint and entry.peer.endpoint is None and not self.config.excluded(entry.key):
+                self.registry.restore(entry.key, endpoint)
+                log.info("%s is remembered at %s, calling" % (self.config.name(entry.key), endpoint))
+                self._call(entry.key, endpoint, entry.peer.keepalive)
 
     def _call(self, key, endpoint, keepalive):
         def called(error):
@@ -178,7 +193,11 @@ class Publisher:
             if entry is not None and entry.peer is not None and entry.peer.rx == rx and entry.endpoint == source:
                 log.info("%s sends but its handshake is not accepted (a clock set back?), calling it"
                          % self.config.name(key))
-                self._call(key, source, entry.peer.keepalive)
+                self._call(key, self._missing(entry), entry.peer.keepalive)
+
+    def _missing(self, entry):
+        """The endpoint to set with a call: None where WireGuard has one, which it keeps up to date itself."""
+        return None if entry.peer.endpoint else entry.endpoint
 
     # -- signals from the kernel ----------------------------------------------------------------------
 
@@ -219,6 +238,7 @@ class Publisher:
             self._watch(device.listen_port)
         wanted = list(self.values.address)
         if self._bound is not None and self._bound[0] == device.ifindex and (not wanted or self._bound[1] == wanted):
+            self._report("")
             return
         if self._retry_timer is not None:
             return
@@ -261,7 +281,7 @@ class Publisher:
         entry = self.registry.entries.get(key)
         if entry is None or entry.peer is None or not entry.endpoint or self.config.excluded(key):
             return False
-        self._call(key, entry.endpoint, entry.peer.keepalive)
+        self._call(key, self._missing(entry), entry.peer.keepalive)
         return True
 
     def status(self):
@@ -280,6 +300,7 @@ class Publisher:
 
     def close(self):
         """Stop serving and watching; remember for the next start."""
+        self._closed = True
         for timer in (self._poll_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
