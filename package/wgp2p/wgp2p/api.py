@@ -1,7 +1,8 @@
 """The publisher's HTTP API (docs/protocol.md): who asks, what they may have, and the event streams.
 
 A stream holds no queue: it remembers up to which sequence number its reader has been told, and what is newer is
-written when there is room. So a slow reader costs nothing, and skips what was overtaken.
+written when there is room. So a slow reader costs nothing, and skips what was overtaken. Events go out in the order
+of their numbers, so that a reader that comes again names the last one it got, and misses nothing.
 """
 import json
 
@@ -21,8 +22,9 @@ class Api:
         self._loop = loop
         self._publisher = publisher
         self._streams = []
-        self._texts = {}  # key: (seq, event text), so that a change is put into words once for all readers
+        self._texts = {}  # seq: event text, so that a change is put into words once for all who read it at once
         self._routes = {"/api/peers": self._peers, "/api/events": self._events, "/api/whoami": self._whoami}
+        self._sharing = False
         self._beat = None
 
     def request(self, request, connection):
@@ -92,8 +94,9 @@ class Api:
         yield text[:-1] + ', "peers": ['
         comma = ""
         for entry in self._served(asker):
-            yield comma + json.dumps(describe(entry, self._loop.now()))
-            comma = ", "
+            if entry.peer is not None:  # it may be gone since the snapshot was begun
+                yield comma + json.dumps(describe(entry, self._loop.now()))
+                comma = ", "
         yield "]}"
 
     def _whoami(self, request, connection, asker):
@@ -130,27 +133,27 @@ class Api:
             yield b"data: " + piece.encode() + b"\n"
         yield b"\n"
 
-    def _changes(self, stream, changes):
-        registry = self._publisher.registry
-        seq = registry.seq
-        for entry in changes[0]:
-            if entry.key == stream.key:
-                yield sse.event("%s-%d" % (registry.boot, entry.seq), "you", json.dumps(self._you(entry)))
-            elif entry.peer is not None and self._publisher.serves(stream.key, entry.key):
-                yield self._text(entry)
-        for key in changes[1]:
-            if self._publisher.serves(stream.key, key):
-                yield sse.event("%s-%d" % (registry.boot, seq), "removed", json.dumps({"public_key": key}))
+    def _changes(self, stream, rows):
+        """The events for (seq, key) rows of the registry."""
+        for seq, key in rows:
+            entry = self._publisher.registry.entries.get(key)
+            if entry is None:
+                if self._publisher.serves(stream.key, key):
+                    yield self._event(seq, "removed", {"public_key": key})
+            elif entry.seq != seq:
+                pass  # overtaken: its latest change comes in its turn
+            elif key == stream.key:
+                yield self._event(seq, "you", self._you(entry))
+            elif self._publisher.serves(stream.key, key):
+                text = self._texts.get(seq) or self._event(seq, "peer", describe(entry, self._loop.now()))
+                if self._sharing:
+                    self._texts[seq] = text
+                yield text
 
-    def _text(self, entry):
-        cached = self._texts.get(entry.key)
-        if cached is None or cached[0] != entry.seq:
-            text = sse.event("%s-%d" % (self._publisher.registry.boot, entry.seq), "peer",
-                             json.dumps(describe(entry, self._loop.now())))
-            cached = self._texts[entry.key] = (entry.seq, text)
-        return cached[1]
+    def _event(self, seq, name, data):
+        return sse.event("%s-%d" % (self._publisher.registry.boot, seq), name, json.dumps(data))
 
-    def _fill(self, stream, recent=None):
+    def _fill(self, stream, recent=(None, None)):
         """Write what the reader has not been told, as far as there is room."""
         registry = self._publisher.registry
         while stream.connection.pending < _ROOM and not stream.connection.closed:
@@ -160,22 +163,21 @@ class Api:
                 continue
             if stream.seq == registry.seq:
                 return
-            changes = recent[1] if recent and recent[0] == stream.seq else registry.since(stream.seq)
-            if changes is None:  # further behind than the registry remembers: from the beginning
+            rows = recent[1] if recent[0] == stream.seq else registry.since(stream.seq)
+            if rows is None:  # further behind than the registry remembers: from the beginning
                 stream.connection.close()
                 return
             stream.seq = registry.seq
-            stream.pieces = self._changes(stream, changes)
+            stream.pieces = self._changes(stream, rows)
 
     def changed(self, seq_before):
         """The registry has changed since this sequence number: tell everyone."""
-        changes = self._publisher.registry.since(seq_before)
-        recent = (seq_before, changes) if changes is not None else None
-        if changes is not None:
-            for key in changes[1]:
-                self._texts.pop(key, None)
+        recent = (seq_before, self._publisher.registry.since(seq_before))
+        self._sharing = True
         for stream in list(self._streams):
             self._fill(stream, recent)
+        self._sharing = False
+        self._texts = {}  # ages in them are true for this moment only
 
     def _heartbeat(self):
         self._beat = self._loop.call_later(HEARTBEAT_MS, self._heartbeat) if self._streams else None
@@ -185,7 +187,6 @@ class Api:
 
     def restart(self):
         """Let every reader come again, and be checked again."""
-        self._texts = {}
         for stream in list(self._streams):
             stream.connection.close()
 

@@ -116,12 +116,14 @@ class Registry:
         return best
 
     def since(self, seq):
-        """(entries changed after seq, keys removed after seq), or None when that is not known any more."""
+        """What happened after `seq`, oldest first: (seq, key) of the latest change of each peer, a removal where there
+        is no entry for the key. None when that is not known any more."""
         if seq > self.seq or seq < self._forgotten:
             return None
-        changed = [entry for entry in self.entries.values() if entry.seq > seq]
-        changed.sort(key=lambda entry: entry.seq)
-        return changed, [row[1] for row in self.removed if row[0] > seq and row[1] not in self.entries]
+        rows = [(entry.seq, entry.key) for entry in self.entries.values() if entry.seq > seq]
+        rows += [row for row in self.removed if row[0] > seq and row[1] not in self.entries]
+        rows.sort()
+        return rows
 
 
 def age_s(now, then):
