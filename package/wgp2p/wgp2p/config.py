@@ -6,6 +6,7 @@ together. A fault of the kind "error" keeps the daemon from starting (a reload k
 """
 from . import addr, uci
 from .compat import b64decode
+from .log import plain
 
 DEFAULT_PORT = 8080  # as in the original scripts
 LEAST_STALE_S = 125  # WireGuard shakes hands every 120 s
@@ -43,7 +44,7 @@ def _boolean(text):
 
 def _integer(least, most):
     def parse(text):
-        if not text.isdigit() or len(text) > 9 or not least <= int(text) <= most:
+        if not 0 < len(text) < 10 or text.strip("0123456789") or not least <= int(text) <= most:
             raise ValueError("must be a whole number from %d to %d" % (least, most))
         return int(text)
     return parse
@@ -92,9 +93,14 @@ def _name(text):
 
 
 def _token(text):
-    if not 32 <= len(text) <= 256 or not _printable(text) or " " in text:
-        raise ValueError("must be a token as the publisher shows it (32 to 256 characters, no spaces)")
+    if not is_token(text):
+        raise ValueError("must be a token as the publisher shows it (32 to 256 ASCII characters, no spaces)")
     return text
+
+
+def is_token(text):
+    """Whether it can be a token: it must fit into a header."""
+    return 32 <= len(text) <= 256 and not [c for c in text if not "!" <= c <= "~"]
 
 
 def _host(text):
@@ -112,10 +118,7 @@ def _host(text):
 
 
 def _printable(text):
-    for char in text:
-        if char < " " or char == "\x7f":
-            return False
-    return True
+    return plain(text) == text
 
 
 _REQUIRED = ()  # as a default: the option must be there

@@ -2,6 +2,7 @@
 import os
 
 from .compat import random_bytes, umask
+from .config import is_token
 
 
 def exists(path):
@@ -45,8 +46,11 @@ def make_folder(path):
 
 def write_private(path, text):
     """Put `text` in place of the file in one step, with mode 0600. OSError."""
-    make_folder(path.rpartition("/")[0])
-    part = path + ".new"
+    folder, _, name = path.rpartition("/")
+    make_folder(folder)
+    part = folder + "/." + name + ".new"  # no name that a device may have
+    if exists(part):  # left behind, perhaps with another mode
+        os.remove(part)
     old = umask(0o177)
     try:
         out = open(part, "wb")
@@ -70,13 +74,14 @@ def read_token(path):
     """The token in a file. ValueError says in words what is wrong with it; the token itself is in no message."""
     try:
         text = read_text(path, 1024).strip()
+        mode = os.stat(path)[0]
     except OSError as error:
         raise ValueError("cannot read the token file %s (errno %d)" % (path, error.args[0]))
     except ValueError as error:
         raise ValueError("token file %s: %s" % (path, error))
-    if not 32 <= len(text) <= 256 or [c for c in text if not "!" <= c <= "~"]:
+    if not is_token(text):
         raise ValueError("token file %s holds no token (32 to 256 characters, no spaces)" % path)
-    if os.stat(path)[0] & 0o007:
+    if mode & 0o007:
         raise ValueError("token file %s is open to every user of this machine: chmod 600 it" % path)
     return text
 

@@ -13,7 +13,7 @@ def set_level(name):
 
 def _write(number, text):
     if number <= _level[0]:
-        line = "wgp2p " + LEVELS[number] + ": " + _plain(text) + "\n"
+        line = "wgp2p " + LEVELS[number] + ": " + plain(text) + "\n"
         try:
             sys.stderr.write(line)
             sys.stderr.flush()
@@ -21,9 +21,9 @@ def _write(number, text):
             pass
 
 
-def _plain(text):
-    """No line ends or escapes from elsewhere: a line of the log is one event."""
-    return "".join([c if " " <= c != "\x7f" else "?" for c in text])
+def plain(text):
+    """The text on one line and without what a terminal takes for a command, whoever wrote it."""
+    return "".join([c if " " <= c < "\x7f" or c > "\x9f" else "?" for c in text])
 
 
 def error(text):

@@ -19,7 +19,7 @@ class Memory:
         self._report = report
         name = "/endpoints-%s.json" % interface
         self._paths = (state_dir + name, keep_dir + name)
-        self._timer = None
+        self._timer = self._flash_timer = None
         self._flash_due_ms = loop.now() + FLASH_EVERY_MS
         self._saved = [None, None]
         self.endpoints = {}
@@ -44,17 +44,22 @@ class Memory:
 
     def close(self):
         """A clean stop: both copies."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._flash_timer):
+            if timer is not None:
+                timer.cancel()
         self._write(0)
         self._write(1)
 
     def _settle(self):
         self._timer = None
         self._write(0)
-        if self._loop.now() >= self._flash_due_ms:
-            self._flash_due_ms = self._loop.now() + FLASH_EVERY_MS
-            self._write(1)
+        if self._flash_timer is None:
+            self._flash_timer = self._loop.call_later(max(0, self._flash_due_ms - self._loop.now()), self._flash)
+
+    def _flash(self):
+        self._flash_timer = None
+        self._flash_due_ms = self._loop.now() + FLASH_EVERY_MS
+        self._write(1)
 
     def _write(self, number):
         if self._saved[number] == self.endpoints:
