@@ -3,8 +3,8 @@ import json
 import sys
 
 from . import VERSION, client, config, table
-from .compat import json_loads
 from .files import device_token, read_token
+from .log import plain
 from .loop import Loop
 from .wireguard import WireGuardError
 
@@ -101,8 +101,10 @@ def _ask(arguments, method, path, body=None):
     if error is not None:
         raise _Failure(NO_DAEMON, "the daemon does not answer at %s: %s" % (where, error))
     try:
-        data = json_loads(response.body.decode())
+        data = response.json()
     except ValueError:
+        data = None
+    if not isinstance(data, dict):
         raise _Failure(NO_DAEMON, "what answers at %s is not wgp2p" % where)
     if response.status != 200:
         raise _Failure(FAILED, "\n".join(data.get("problems", []) + [data.get("error", "failed")]))
@@ -125,7 +127,7 @@ def _run(arguments):
 
 
 def _problems(problems):
-    return "\n".join([str(problem) for problem in problems])
+    return "\n".join([plain(str(problem)) for problem in problems])
 
 
 def _status(arguments):
@@ -175,13 +177,13 @@ def _peers(arguments):
 def _punch(arguments):
     peer = arguments.take(1)[0]
     answer = _ask(arguments, "POST", "/punch", {"peer": peer})
-    print("calling " + answer["peer"])
+    print("calling " + plain(answer["peer"]))
 
 
 def _reload(arguments):
     arguments.take(0)
     for warning in _ask(arguments, "POST", "/reload", {})["warnings"]:
-        sys.stderr.write(warning + "\n")
+        sys.stderr.write(plain(warning) + "\n")
 
 
 def _load(arguments):
@@ -246,7 +248,8 @@ def main(words):
         else:
             _COMMANDS[arguments.words[0]](arguments)
     except _Failure as failure:
-        sys.stderr.write("wgp2p: %s\n" % failure.text.replace("\n", "\nwgp2p: "))
+        for line in failure.text.split("\n"):
+            sys.stderr.write("wgp2p: %s\n" % plain(line))
         if failure.code == USAGE_ERROR:
             sys.stderr.write("try wgp2p --help\n")
         return failure.code

@@ -97,7 +97,7 @@ class Daemon:
 
     def _link_changed(self):
         for role in list(self.subscribers.values()) + list(self.publishers.values()):
-            role.look()
+            role.links_changed()
 
     def reload(self):
         """Read the configuration again and apply it live; ConfigError leaves everything as it is."""

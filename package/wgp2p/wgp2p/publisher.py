@@ -57,6 +57,7 @@ class Publisher:
         self._conntrack = self._initiations = None
         self._listen_port = None
         self._bound = None  # (ifindex, addresses) that the servers stand on
+        self._moved = False  # these addresses may be others now
         self._looks, self._looks_at = 0, 0
         self._peers_ms = self._fresh_ms = None  # when the interface last had peers, and when it was first seen
         self._closed = False
@@ -106,6 +107,11 @@ class Publisher:
         """Read the device now and serve what has changed."""
         if not self._closed:
             self._wireguard.read(self.interface, self._read)
+
+    def links_changed(self):
+        """An interface or an address came, went or changed."""
+        self._moved = True
+        self.look()
 
     def _read(self, device, error):
         if self._closed:
@@ -236,15 +242,18 @@ class Publisher:
     def _serve(self, device):
         if device.listen_port != self._listen_port:
             self._watch(device.listen_port)
-        wanted = list(self.values.address)
-        if self._bound is not None and self._bound[0] == device.ifindex and (not wanted or self._bound[1] == wanted):
+        if self._bound is not None and self._bound[0] == device.ifindex and not self._moved:
             self._report("")
             return
         if self._retry_timer is not None:
             return
-        wanted = wanted or [ip for ip in addresses(device.ifindex) if not ip.startswith("fe80:")]
-        self._unbind()
+        wanted = list(self.values.address)
         try:
+            wanted = wanted or [ip for ip in addresses(device.ifindex) if not ip.startswith("fe80:")]
+            self._moved = False
+            if self._bound == (device.ifindex, wanted):
+                return
+            self._unbind()
             if not wanted:
                 raise ValueError("%s has no address yet" % self.interface)
             for ip in wanted:

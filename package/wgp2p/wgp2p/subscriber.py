@@ -129,6 +129,11 @@ class Subscriber:
         self._reading = True
         self._wireguard.read(self.interface, self._read)
 
+    def links_changed(self):
+        """An interface or an address came, went or changed."""
+        self._own_ms = None
+        self.look()
+
     def _look_soon(self):
         """Look, at once the first time: a publisher that never stops talking costs no more than 20 looks a second."""
         wait = self._looked_ms + _LOOK_EVERY_MS - self._loop.now()

@@ -1,4 +1,5 @@
 """The status as a person reads it: one word per peer, since when, and why not."""
+from .log import plain
 
 _WORDS = {"direct": "32", "seen": "32", "trying": "33", "quiet": "33", "restored": "33", "offline": "31",
           "never": "31", "static": "2", "excluded": "2"}  # ANSI colours
@@ -16,6 +17,7 @@ def age(seconds):
 
 def _rows(head, rows, colour):
     """Lines of a table; the second column is the word, coloured where the terminal can."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max([len(row[i]) for row in [head] + rows]) for i in range(len(head))]
     lines = []
     for row in [head] + rows:
@@ -30,7 +32,7 @@ def _subscriber(status, colour):
     lines = ["subscriber on %s%s" % (status["interface"], ", listen port %d" % status["listen_port"]
                                      if status["listen_port"] else "")]
     if status["problem"]:
-        lines.append("  ! " + status["problem"])
+        lines.append("  ! " + plain(status["problem"]))
     for link in status["publishers"]:
         if link["problem"]:
             words = "not connected: " + link["problem"]
@@ -38,7 +40,7 @@ def _subscriber(status, colour):
             words = "connected for %s (%s)" % (age(link["connected_age"]), link["mode"])
             if link["you"]:
                 words += ", sees us at " + link["you"]
-        lines.append("publisher %s at %s: %s" % (link["name"], link["publisher"], words))
+        lines.append(plain("publisher %s at %s: %s" % (link["name"], link["publisher"], words)))
     rows = [[peer["name"], peer["path"], peer["endpoint"] or "-", age(peer["since_age"]), age(peer["seen_age"]),
              peer["reason"]] for peer in sorted(status["peers"], key=lambda peer: peer["name"])]
     if rows:
@@ -51,7 +53,7 @@ def _publisher(status, colour):
         status["interface"], " at %s port %d" % (", ".join(status["address"]), status["port"])
         if status["address"] else "", status["subscribers"])]
     if status["problem"]:
-        lines.append("  ! " + status["problem"])
+        lines.append("  ! " + plain(status["problem"]))
     rows = [[peer["name"], peer["state"], peer["endpoint"] or "-", age(peer["seen_age"]), age(peer["handshake_age"]),
              "remote device" if peer["device"] else ""]
             for peer in sorted(status["peers"], key=lambda peer: peer["name"])]
@@ -70,5 +72,5 @@ def render(status, colour=False):
     if not parts:
         lines += ["", "nothing is switched on: add a publisher or subscriber section to the configuration"]
     for warning in status["warnings"]:
-        lines += ["", warning]
+        lines += ["", plain(warning)]
     return "\n".join(lines) + "\n"
