@@ -10,7 +10,7 @@ from wgp2p.loop import READ, WRITE, Loop
 from wgp2p.server import Limits, Server, listen_tcp, listen_unix
 
 GET = b"GET /hello?a=1 HTTP/1.1\r\nHost: x\r\n\r\n"
-PORT = 18377
+PORT = 20000 + compat.random_below(10000)
 FOLDER = "/tmp/wgp2p-test-%d" % compat.random_below(1 << 32)
 
 

@@ -124,7 +124,7 @@ class Stream:
             self._link.no_timeout()
             self._on_head(self._response)
         if not self._link.closed:
-            self.failed("the server ended the stream" if self._begun else "the server has no stream for us")
+            self._link.fail("the server ended the stream" if self._begun else "the server has no stream for us")
 
     def failed(self, text):
         self._link.close()
@@ -179,9 +179,9 @@ class _Link:
         try:
             self._connect(ip, port, device)
         except OSError as error:
-            self._loop.call_later(0, self._failed, words(error))
+            self._loop.call_later(0, self.fail, words(error))
         except ValueError as error:  # no address, or a path that is too long
-            self._loop.call_later(0, self._failed, str(error))
+            self._loop.call_later(0, self.fail, str(error))
 
     def _connect(self, ip, port, device):
         family = AF_UNIX if port is None else AF_INET6 if ":" in ip else AF_INET
@@ -212,12 +212,13 @@ class _Link:
         """The answer came in time."""
         self._timer.cancel()
 
-    def _failed(self, text):
+    def fail(self, text):
+        """Tell the owner that it is over, unless it has closed."""
         if not self.closed:
             self._owner.failed(self._where + ": " + text)
 
     def _too_late(self, timeout_ms):
-        self._failed("no answer within %s s" % (timeout_ms / 1000))
+        self.fail("no answer within %s s" % (timeout_ms / 1000))
 
     def _writable(self, _events):
         """Connected, or not: the first send says why."""
@@ -225,7 +226,7 @@ class _Link:
             count = self._sock.send(self._out)
         except OSError as error:
             if not is_again(error):
-                self._failed(words(error))
+                self.fail(words(error))
             return
         self._out = self._out[count:]
         if not self._out:
@@ -236,7 +237,7 @@ class _Link:
             data = self._sock.recv(_PIECE)
         except OSError as error:
             if not is_again(error):
-                self._failed(words(error))
+                self.fail(words(error))
             return
         try:
             if data:
@@ -244,9 +245,9 @@ class _Link:
             else:
                 self._owner.ended()
         except (HttpError, SseError) as error:
-            self._failed(str(error))
+            self.fail(str(error))
         except MemoryError:
-            self._failed("the answer does not fit into memory")
+            self.fail("the answer does not fit into memory")
 
 
 def _host(ip, port):

@@ -296,6 +296,7 @@ class ResponseReader:
         self._max_body = max_body
         self._got = 0  # bytes of the body
         self._head = _Head()
+        self._status = 0  # of the head that is coming in
         self._body = None  # the reader of the body, by how its end is told
         self.head = None  # Response, once its header is whole
         self.done = False  # the answer is whole
@@ -306,6 +307,8 @@ class ResponseReader:
         at = 0
         while self._body is None:
             at = self._head.feed(data, at)
+            if not self._status and self._head.lines:  # at once: what is no HTTP may never end its header
+                self._status = _status_line(self._head.lines[0])
             if at < 0:
                 return b""
             self._begin()
@@ -327,7 +330,7 @@ class ResponseReader:
         self.done = True
 
     def _begin(self):
-        status = _status_line(self._head.lines[0])
+        status, self._status = self._status, 0
         headers = self._head.fields()
         if status < 200:
             if status == 101:
