@@ -77,17 +77,18 @@ class Registry:
     def _read(self, now, entry, peer):
         """Take one peer's reading; whether something changed that others want to know."""
         old = entry.peer
+        heard = False
         if peer is not old:  # WireGuard's reader gives the same object while nothing has changed
             if old is None or peer.allowed_ips != old.allowed_ips:
                 entry.networks = [addr.parse_network(text) for text in peer.allowed_ips]
-            if old is not None and peer.handshake != old.handshake and peer.handshake:
-                entry.handshake_ms = now
-            heard = old is not None and peer.rx > old.rx or (old is None and entry.seen_ms is not None and peer.rx > 0)
-            if heard:
-                entry.seen_ms = now
+            if old is not None or entry.first_ms != now:  # else nobody knows how old it all is
+                rx, handshake = (old.rx, old.handshake) if old is not None else (0, 0)
+                heard = peer.rx > rx
+                if heard:
+                    entry.seen_ms = now
+                if peer.handshake and peer.handshake != handshake:
+                    entry.handshake_ms = now
             entry.peer = peer
-        else:
-            heard = False
         quiet = entry.is_quiet(now)
         restored = entry.restored and not heard
         # A re-created interface has no endpoint until something comes in: what was known is still the best guess.
