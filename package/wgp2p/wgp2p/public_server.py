@@ -107,10 +107,12 @@ class PublicServer:
     # -- its address --------------------------------------------------------------------------------
 
     def _look_up(self, now, peer):
-        """Ask the DNS when the publisher is out of reach and nothing comes from the server either."""
-        if not self.values.server_host or self.link is None or self.link.lost_ms is None:
+        """Ask the DNS when the publisher is out of reach and nothing comes from the server either. An event stream is
+        known to be broken only after two heartbeats; that a single one did not come, nor anything else, is enough here."""
+        if not self.values.server_host or self.link is None or (
+                self.link.lost_ms is None and self.link.mode == "polling"):
             return
-        if peer.endpoint and now - max(self.link.lost_ms, self._rx_ms) < _SILENT_MS:
+        if peer.endpoint and now - self._rx_ms < _SILENT_MS:
             return
         if self._resolved_ms is not None and now - self._resolved_ms < _RESOLVE_EVERY_MS:
             return
