@@ -108,7 +108,7 @@ class PublicServer:
 
     def _look_up(self, now, peer):
         """Ask the DNS when the publisher is out of reach and nothing comes from the server either. An event stream is
-        known to be broken only after two heartbeats; that a single one did not come, nor anything else, is enough here."""
+        taken for broken only after two heartbeats; one that did not come, nor anything else, is enough here."""
         if not self.values.server_host or self.link is None or (
                 self.link.lost_ms is None and self.link.mode == "polling"):
             return
