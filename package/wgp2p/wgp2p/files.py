@@ -1,8 +1,10 @@
 """Small files of our own: written whole or not at all, readable by the daemon's user only. Tokens live in such."""
 import os
 
-from .compat import random_bytes, umask
+from .compat import random_bytes, umask, utf8
 from .config import is_token
+
+_PIECE = 4096
 
 
 def exists(path):
@@ -17,16 +19,22 @@ def exists(path):
 def read_text(path, limit):
     """The text of a file of at most `limit` bytes. OSError when it cannot be read, ValueError when it is larger or no
     UTF-8."""
+    pieces, size = [], 0
     source = open(path, "rb")
     try:
-        data = source.read(limit + 1)
+        while size <= limit:
+            piece = source.read(_PIECE)  # MicroPython takes the memory first, however little there is to read
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
     finally:
         source.close()
-    if len(data) > limit:
+    if size > limit:
         raise ValueError("larger than %d bytes" % limit)
     try:
-        return data.decode()
-    except UnicodeError:
+        return utf8(b"".join(pieces))
+    except ValueError:
         raise ValueError("not UTF-8")
 
 

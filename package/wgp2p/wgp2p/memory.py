@@ -3,7 +3,7 @@ from .addr import canonical_endpoint
 from .compat import b64decode, json_loads
 from .files import exists, read_text, write_private
 
-_SIZE_LIMIT = 4 << 20
+_SIZE_LIMIT = 1 << 20
 FLASH_EVERY_MS = 15 * 60 * 1000  # flash wears: once in a quarter of an hour is enough
 _SETTLE_MS = 1000
 
@@ -32,7 +32,7 @@ class Memory:
                     self.endpoints = _endpoints(json_loads(read_text(self._paths[number], _SIZE_LIMIT)))
                     self._saved[number] = dict(self.endpoints)
                     return
-                except (OSError, ValueError) as error:
+                except (OSError, ValueError, MemoryError) as error:
                     self._report("%s is ignored: %s" % (self._paths[number], error))
 
     def remember(self, endpoints):

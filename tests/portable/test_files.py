@@ -1,0 +1,146 @@
+"""files.py: small files that are whole, private, and whose faults are told without their content."""
+import os
+
+from folders import new_folder
+from helpers import raises
+
+from wgp2p import files
+from wgp2p.compat import MICROPYTHON, libc, umask
+
+FOLDER = new_folder()
+
+
+def put(path, data):
+    out = open(path, "wb")
+    try:
+        out.write(data)
+    finally:
+        out.close()
+
+
+def chmod(path, bits):
+    """MicroPython has none of its own."""
+    if MICROPYTHON:
+        assert libc("i", "chmod", "si")(path, bits) == 0
+    else:
+        os.chmod(path, bits)
+
+
+def mode(path):
+    return os.stat(path)[0] & 0o777
+
+
+def folder(name):
+    """A folder of the test's own."""
+    path = FOLDER + "/" + name
+    files.make_folder(path)
+    return path
+
+
+def test_private_whatever_the_umask():
+    for mask in (0o000, 0o022, 0o077):
+        old = umask(mask)
+        try:
+            path = folder("umask%d" % mask) + "/deep/er/file"
+            files.write_private(path, "text\n")
+            assert umask(mask) == mask, "the umask is put back"
+        finally:
+            umask(old)
+        assert mode(path) == 0o600 and files.read_text(path, 100) == "text\n"
+        assert mode(path.rpartition("/")[0]) == 0o700
+
+
+def test_replaced_in_one_step():
+    path = folder("atomic") + "/file"
+    files.write_private(path, "one")
+    reader = open(path, "rb")
+    try:
+        files.write_private(path, "two, and longer")
+        assert reader.read() == b"one", "who reads the old one goes on reading it"
+    finally:
+        reader.close()
+    assert files.read_text(path, 100) == "two, and longer"
+    assert os.listdir(folder("atomic")) == ["file"], "nothing is left behind"
+
+
+def test_a_file_left_behind_lends_its_mode_to_none():
+    place = folder("left")
+    put(place + "/.file.new", b"old and much longer than the new one")
+    files.write_private(place + "/file", "new")
+    assert mode(place + "/file") == 0o600 and files.read_text(place + "/file", 100) == "new"
+
+
+def test_names_that_look_like_the_part():
+    place = folder("names")
+    files.write_private(place + "/a.new", "one")
+    files.write_private(place + "/a", "two")
+    assert files.read_text(place + "/a.new", 10) == "one"
+
+
+def test_write_that_cannot_be():
+    place = folder("cannot")
+    put(place + "/file", b"")
+    raises(OSError, files.write_private, place + "/file/below", "x")
+    raises(OSError, files.make_folder, "/proc/wgp2p")
+
+
+def test_reading():
+    path = folder("read") + "/file"
+    put(path, b"x" * 10)
+    assert files.read_text(path, 10) == "x" * 10
+    raises(ValueError, files.read_text, path, 9)
+    put(path, b"a\xff")
+    raises(ValueError, files.read_text, path, 9)
+    raises(OSError, files.read_text, path + "?", 9)
+    assert files.exists(path) and not files.exists(path + "?")
+
+
+def test_tokens_are_new_each_time():
+    tokens = set([files.new_token() for _ in range(20)])
+    assert len(tokens) == 20
+    for token in tokens:
+        assert len(token) == 64 and not token.strip("0123456789abcdef")
+
+
+def test_a_devices_token_is_made_once():
+    keep = folder("tokens")
+    token = files.device_token(keep, "router")
+    assert files.device_token(keep, "router") == token != files.device_token(keep, "other")
+    path = files.device_token_path(keep, "router")
+    assert path == keep + "/tokens/router" and mode(path) == 0o600 and mode(keep + "/tokens") == 0o700
+    assert files.read_token(path) == token
+
+
+BAD_TOKENS = (b"", b"short", b"x" * 31, b"x" * 257, b"x" * 2000, b"secret-secret-secret secret-secret-secret",
+              b"secret-secret-secret-secret-secret\x00", b"secret-secret-secret-secret-secret\xc3\xa9",
+              b"secret-secret-secret-secret-secret\xff", b"secret-secret-secret\nsecret-secret-secret")
+
+
+def test_a_token_file_that_holds_none():
+    path = folder("bad") + "/token"
+    for data in BAD_TOKENS:
+        put(path, data)
+        chmod(path, 0o600)
+        told = str(raises(ValueError, files.read_token, path))
+        assert path in told and "secret" not in told and "xxxx" not in told, told
+
+
+def test_a_token_file_that_is_not_there():
+    path = folder("none") + "/token"
+    told = str(raises(ValueError, files.read_token, path))
+    assert told == "cannot read the token file %s (errno 2)" % path
+    told = str(raises(ValueError, files.read_token, folder("none")))
+    assert folder("none") in told, "a folder in its place"
+
+
+def test_a_token_file_open_to_all():
+    path = folder("loose") + "/token"
+    for bits, fits in ((0o600, True), (0o640, True), (0o400, True), (0o604, False), (0o602, False), (0o601, False),
+                       (0o644, False)):
+        put(path, b"secret-secret-secret-secret-secret\n")
+        chmod(path, bits)
+        if fits:
+            assert files.read_token(path) == "secret-secret-secret-secret-secret"
+        else:
+            told = str(raises(ValueError, files.read_token, path))
+            assert "chmod 600" in told and path in told and "secret" not in told, told
