@@ -12,9 +12,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: ## see a phone roam between NATs, live, in under five minutes
-	@$(TOOLS)/install-deps lab
-	@$(VM) build
-	@$(VM) run -- "COLUMNS=$${COLUMNS:-$$(tput cols 2>/dev/null || echo 100)} python3 tests/lab/demo.py"
+	@tests/lab/demo
 
 test: test-unit test-lab ## everything: both interpreters, and the scenarios on a real kernel
 
