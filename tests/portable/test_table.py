@@ -1,0 +1,110 @@
+"""table.py: the status as a person reads it."""
+from fakewg import key
+
+from wgp2p import table
+
+
+def peer(name, path, **more):
+    row = {"public_key": key(1), "name": name, "endpoint": "203.0.113.31:36906", "path": path, "reason": "",
+           "since_age": 12.0, "seen_age": 3.0, "keepalive": 25, "rx_bytes": 1, "tx_bytes": 1}
+    row.update(more)
+    return row
+
+
+def link(**more):
+    row = {"name": "home", "publisher": "10.0.0.1", "port": 8080, "public_key": key(9), "mode": "events", "problem": "",
+           "connected_age": 130.0, "you": "192.0.2.4:51820"}
+    row.update(more)
+    return row
+
+
+def subscriber(*peers, **more):
+    row = {"interface": "wg0", "problem": "", "listen_port": 51820, "peers": list(peers), "publishers": [link()]}
+    row.update(more)
+    return row
+
+
+def client(name, state, **more):
+    row = {"public_key": key(1), "name": name, "endpoint": "203.0.113.31:36906", "state": state, "seen_age": 3.0,
+           "handshake_age": None, "device": False}
+    row.update(more)
+    return row
+
+
+def publisher(*peers, **more):
+    row = {"interface": "wg0", "address": ["10.0.0.1", "fd00::1"], "port": 8080, "problem": "", "subscribers": 2,
+           "peers": list(peers)}
+    row.update(more)
+    return row
+
+
+def render(subscribers=(), publishers=(), warnings=(), colour=False):
+    return table.render({"version": "1.2.3", "uptime": 7260.4, "subscribers": list(subscribers),
+                         "publishers": list(publishers), "warnings": list(warnings)}, colour)
+
+
+def test_ages():
+    for seconds, text in ((None, "-"), (0, "0 s"), (0.9, "0 s"), (119.9, "119 s"), (120, "2 min"), (7199, "119 min"),
+                          (7200, "2 h"), (172799, "47 h"), (172800, "2 d"), (1e8, "1157 d")):
+        assert table.age(seconds) == text, (seconds, table.age(seconds))
+
+
+def test_a_subscriber():
+    text = render([subscriber(peer("phone", "direct"),
+                              peer("laptop", "trying", endpoint=None, seen_age=None, reason="calling 1.2.3.4:5"))])
+    assert text == """wgp2p 1.2.3, running for 2 h
+
+subscriber on wg0, listen port 51820
+publisher home at 10.0.0.1: connected for 2 min (events), sees us at 192.0.2.4:51820
+
+NAME    PATH    ENDPOINT            SINCE  LAST SEEN  WHY
+laptop  trying  -                   12 s   -          calling 1.2.3.4:5
+phone   direct  203.0.113.31:36906  12 s   3 s
+""", text
+
+
+def test_a_publisher():
+    text = render(publishers=[publisher(client("router", "seen", device=True), client("phone", "quiet"))])
+    assert text == """wgp2p 1.2.3, running for 2 h
+
+publisher on wg0 at 10.0.0.1, fd00::1 port 8080, 2 connected
+
+NAME    STATE  ENDPOINT            LAST SEEN  HANDSHAKE
+phone   quiet  203.0.113.31:36906  3 s        -
+router  seen   203.0.113.31:36906  3 s        -          remote device
+""", text
+
+
+def test_what_is_wrong_is_said():
+    text = render([subscriber(problem="wg0: no such interface", listen_port=None,
+                              publishers=[link(problem="connection refused", connected_age=None, you=None)])],
+                  [publisher(problem="wg0 has no address yet", address=[])], ["warning: x: y"])
+    for line in ("subscriber on wg0\n", "  ! wg0: no such interface\n",
+                 "publisher home at 10.0.0.1: not connected: connection refused\n", "publisher on wg0, 2 connected\n",
+                 "  ! wg0 has no address yet\n", "warning: x: y\n"):
+        assert line in text, (line, text)
+    assert "nothing is switched on" in render()
+
+
+def test_colours_on_the_word_alone():
+    for word in ("direct", "trying", "offline", "static"):
+        plain = render([subscriber(peer("phone", word))])
+        text = render([subscriber(peer("phone", word))], colour=True)
+        assert text.count("\x1b[") == 2 and "m" + word + "\x1b[0m" in text
+        for code in ("32", "33", "31", "2", "0"):
+            text = text.replace("\x1b[" + code + "m", "")
+        assert text == plain
+
+
+HOSTILE = "a\x1b[2J\x1b]0;x\x07\nroot\r\t\x7f\x9b31m"
+
+
+def test_hostile_text_is_plain_text():
+    status = ([subscriber(peer(HOSTILE, "direct", reason=HOSTILE), problem=HOSTILE,
+                          publishers=[link(problem=HOSTILE), link(name=HOSTILE)])],
+              [publisher(client(HOSTILE, "seen"), problem=HOSTILE)], [HOSTILE])
+    text = render(*status)
+    for char in text:
+        assert char == "\n" or " " <= char < "\x7f" or char > "\x9f", repr(char)
+    assert "\nroot" not in text
+    assert render(*status, colour=True).count("\x1b") == 4, "our own colours"
