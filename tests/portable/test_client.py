@@ -1,7 +1,7 @@
 """client.py against our own server and against servers that say anything at all."""
 import os
 
-from helpers import drive, raises
+from helpers import Skip, drive, raises
 
 from wgp2p import compat, http, sse
 from wgp2p.client import Stream, get
@@ -117,6 +117,18 @@ def test_any_status_is_an_answer():
         response, error = asked(loop)
         assert error is None and response.status == 403 and response.json() == {"error": "no"}
     scripted(http.response(403, b"{\"error\": \"no\"}"), False, test)
+
+
+def test_bound_to_a_device():
+    loop = Loop()
+    try:
+        listener = listen_tcp(IP, PORT, "lo")
+    except OSError as error:
+        assert error.args[0] == 1, error
+        raise Skip("needs CAP_NET_RAW")
+    server = Server(loop, listener, lambda request, connection: connection.reply(200, {}))
+    assert asked(loop, device="lo")[0].status == 200
+    server.close()
 
 
 def test_posting():

@@ -99,7 +99,8 @@ def test_lies():
                    record(ASKED, 1, 1, b"\1\2\3"), record(ASKED, 1, 1, b"\1\2\3\4\5"), record(ASKED, 1, 1, b""),
                    record(ASKED, 28, 1, b"\1\2\3\4"),
                    record(ASKED, 5, 1, b""), record(ASKED, 5, 1, b"\4host"), record(ASKED, 5, 1, ASKED + b"\0"),
-                   record(ASKED, 5, 1, b"\xc0"), ADDRESS[:-1], ADDRESS[:5], b"\xc0", b""):
+                   record(ASKED, 5, 1, b"\xc0"),
+                   record(ASKED, 5, 1, b"\4host\0\0"), ADDRESS[:-1], ADDRESS[:5], b"\xc0", b""):
         raises(dns.DnsError, parse, packet([answer], count=1))
     # each pointer leads to the one before it: bounded
     chain = b"\0" + b"".join([struct.pack("!H", 0xC000 | (33 if i == 0 else 32 + 2 * i)) for i in range(60)])

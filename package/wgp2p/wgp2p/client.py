@@ -43,6 +43,7 @@ _WORDS = {
     errno.ENOENT: "no such socket, nothing listens there",
     errno.EACCES: "permission denied",
     errno.EPERM: "not permitted",
+    errno.EAGAIN: "too busy to take another connection",  # a UNIX socket
 }
 
 

@@ -132,7 +132,7 @@ def _name(packet, at):
                 raise DnsError("a DNS name does not end")
             behind = behind or at + 2
             at = start = target
-        elif length > 63 or at + 1 + length > len(packet):
+        elif length > 63:
             raise DnsError("a DNS name is cut off")
         else:
             name += bytes(packet[at:at + 1 + length]).lower()

@@ -13,9 +13,9 @@ tests/golden/uci.json holds what real `uci` says to each corner.
 """
 
 _COMMANDS = {b"p": "package", b"c": "config", b"o": "option", b"l": "list"}
-_NEWLINE, _RETURN, _DOUBLE_QUOTE, _HASH, _SINGLE_QUOTE, _SEMICOLON, _BACKSLASH = 10, 13, 34, 35, 39, 59, 92
-_BLANKS = (32, 9)
-_WHITE = (32, 9, _NEWLINE, 11, 12, _RETURN)
+_DOUBLE_QUOTE, _HASH, _SINGLE_QUOTE, _SEMICOLON, _BACKSLASH = 34, 35, 39, 59, 92
+_WHITE = b" \t\n\v\f\r"
+_SPECIAL = _WHITE + b"'\"#;\\"  # what ends a plain piece of an unquoted word
 
 
 class UciError(ValueError):
@@ -71,13 +71,14 @@ def parse(text):
     reader = _Reader(text.encode() if isinstance(text, str) else text)
     sections = []
     section = None
+    named, counts = {}, {}
     while reader.next_line():
         while True:
             command = reader.command()
             if command is None:
                 break
             if command == "config":
-                section = _config(reader, sections)
+                section = _config(reader, sections, named, counts)
             elif command == "package":
                 _package(reader)
             else:
@@ -91,8 +92,9 @@ def _package(reader):
     reader.end_of_command()
 
 
-def _config(reader, sections):
-    """Read `config TYPE [NAME]`; gives the section that the options below it belong to."""
+def _config(reader, sections, named, counts):
+    """Read `config TYPE [NAME]`; gives the section that the options below it belong to. `sections`: all so far,
+    `named`: those with a name by it, `counts`: how many of each type."""
     line = reader.line
     reader.enter("config")
     kind = reader.argument(True, None)
@@ -101,13 +103,15 @@ def _config(reader, sections):
     name = reader.argument(False, _is_name).decode() or None
     reader.end_of_command()
     kind = kind.decode()
-    for section in sections:
-        if name is not None and section.name == name:
-            if section.type != kind:
-                raise reader.error("section of different type overwrites prior section with same name")
-            return section
-    section = Section(kind, name, len([s for s in sections if s.type == kind]), line)
-    sections.append(section)
+    section = named.get(name)
+    if section is None:
+        section = Section(kind, name, counts.get(kind, 0), line)
+        sections.append(section)
+        counts[kind] = section.index + 1
+        if name is not None:
+            named[name] = section
+    elif section.type != kind:
+        raise reader.error("section of different type overwrites prior section with same name")
     return section
 
 
@@ -146,7 +150,7 @@ class _Reader:
     def __init__(self, text):
         self._text = text
         self._next = 0  # where the next line of the file starts
-        self._buffer = bytearray()  # the line
+        self._buffer = b""  # the line
         self._pos = 0  # in _buffer
         self._word_end = 0  # of the command found last
         self.line = 0  # number of the file's line read last, from 1
@@ -157,7 +161,7 @@ class _Reader:
 
     def next_line(self):
         """Go on to the next line, past its leading white space; False at the end of the file."""
-        self._buffer = bytearray()
+        self._buffer = b""
         self._pos = 0
         if not self._join():
             return False
@@ -177,31 +181,23 @@ class _Reader:
             raise self.error("NUL byte")
         return True
 
-    def _char(self, at=None):
-        """The byte at `at` or at the position; 0 behind the end of the line."""
-        if at is None:
-            at = self._pos
-        return self._buffer[at] if at < len(self._buffer) else 0
+    def _char(self):
+        """The byte at the position; 0 behind the end of the line."""
+        return self._buffer[self._pos] if self._pos < len(self._buffer) else 0
 
     def _skip_white(self):
-        while self._char() in _WHITE:
-            self._pos += 1
+        self._pos = len(self._buffer) - len(self._buffer[self._pos:].lstrip(_WHITE))
 
     def command(self):
         """The next command's name, None when the line holds no more. The position stays before it."""
-        start = self._pos
-        while self._char(start) in _BLANKS:
-            start += 1
-        end = start
-        while self._char(end) and self._char(end) not in _BLANKS:
-            end += 1
-        word = bytes(self._buffer[start:end])
+        rest = self._buffer[self._pos:].lstrip(b" \t")
+        word = rest.partition(b" ")[0].partition(b"\t")[0]
         if not word or word[0] == _HASH:
             return None
         name = _COMMANDS.get(word[:1])
         if name is None or word not in (word[:1], name.encode()):
             raise self.error("invalid command")
-        self._word_end = end
+        self._word_end = len(self._buffer) - len(rest) + len(word)
         return name
 
     def enter(self, command):
@@ -245,11 +241,10 @@ class _Reader:
                     # `uci` ends the word in place, right where the `;` stood, and loses the rest of the line
                     self._buffer = self._buffer[:self._pos]
                 break
-            elif char != _BACKSLASH or self._escaped():
-                if not self._char():
-                    break
-                word.append(self._char())
-                self._pos += 1
+            elif char != _BACKSLASH:
+                word += self._plain(_SPECIAL)
+            elif self._escaped():
+                word += self._one()
             if not self._char() or self._char() in _WHITE:
                 break
         if self._char() and self._char() != _SEMICOLON:
@@ -259,19 +254,37 @@ class _Reader:
     def _quoted(self, quote, word):
         """Append what stands between the quotes."""
         self._pos += 1
-        while self._char() != quote:
-            if not self._char():
-                if not self._join():
-                    raise self.error("EOF with unterminated " + chr(quote))
-            elif quote == _SINGLE_QUOTE or self._char() != _BACKSLASH or self._escaped():
-                word.append(self._char())
+        end = b"'" if quote == _SINGLE_QUOTE else b'"\\'
+        while True:
+            word += self._plain(end)
+            char = self._char()
+            if char == quote:
                 self._pos += 1
+                return
+            if char:
+                if self._escaped():
+                    word += self._one()
+            elif not self._join():
+                raise self.error("EOF with unterminated " + chr(quote))
+
+    def _plain(self, end):
+        """Go past what stands before the next of these bytes or the end of the line, and give it."""
+        buffer, start = self._buffer, self._pos
+        at, count = start, len(buffer)
+        while at < count and buffer[at] not in end:
+            at += 1
+        self._pos = at
+        return buffer[start:at]
+
+    def _one(self):
+        """Go past one byte, whatever it is, and give it."""
         self._pos += 1
+        return self._buffer[self._pos - 1:self._pos]
 
     def _escaped(self):
         """Go past a backslash; False when it stood at the end of the file's line, which is joined then."""
         self._pos += 1
-        if bytes(self._buffer[self._pos:]) in (b"", b"\n", b"\r\n"):
+        if self._buffer[self._pos:] in (b"", b"\n", b"\r\n"):
             self._join()
             return False
         return True
