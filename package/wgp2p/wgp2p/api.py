@@ -112,7 +112,8 @@ class Api:
         stream = _Stream(connection, asker.key)
         boot, _, seq = request.headers.get("last-event-id", "").rpartition("-")
         registry = self._publisher.registry
-        if boot == registry.boot and seq.isdigit() and len(seq) < 16 and registry.since(int(seq)) is not None:
+        numeric = 0 < len(seq) < 16 and not seq.strip("0123456789")
+        if boot == registry.boot and numeric and registry.since(int(seq)) is not None:
             stream.seq = int(seq)
             stream.pieces = iter([sse.comment("resumed")])
         else:
