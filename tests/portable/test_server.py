@@ -223,6 +223,15 @@ def test_too_many_in_all():
         statuses = [peer.answer()[0] for peer in over if peer.got]
         assert len(statuses) >= 32 and set(statuses) == {503}, statuses
         f.drive(lambda: len(f.server.connections) == 4)
+        for _ in range(60):  # these do not even take their answer
+            f.peer(GET, reads=False)
+        begun = f.loop.now()
+        most = 0
+        while f.loop.now() < begun + 1500:
+            f.loop.run_once(20)
+            most = max(most, len(f.server.connections))
+        assert most == 4 + 32, most
+        assert len(f.server.connections) == 4
     run(test, Limits(connections=4, per_address=100))
 
 
@@ -405,8 +414,8 @@ def test_ipv6_and_closing():
         connection.reply(200, connection.peer[0])
 
     loop = Loop()
-    server = Server(loop, listen_tcp("::1", PORT), handler)
-    four = listen_tcp("127.0.0.1", PORT)  # the same port: an IPv6 listener takes no IPv4
+    server = Server(loop, listen_tcp("::", PORT), handler)
+    four = listen_tcp("0.0.0.0", PORT)  # the same port: an IPv6 listener takes no IPv4
     four.close()
     sock = compat.open_socket(compat.AF_INET6, compat.SOCK_STREAM)
     try:
@@ -453,6 +462,19 @@ def test_unix_sockets():
             assert file.read() == "precious"
         os.unlink(path)
         raises(ValueError, listen_unix, "/tmp/" + "x" * 200)
+        busy = compat.open_socket(compat.AF_UNIX, compat.SOCK_STREAM)
+        busy.bind(sockaddr_unix(path))
+        busy.listen(1)
+        callers = []
+        try:
+            while len(callers) < 100:
+                callers.append(compat.open_socket(compat.AF_UNIX, compat.SOCK_STREAM))
+                callers[-1].connect(sockaddr_unix(path))
+        except OSError as error:
+            assert compat.is_again(error), error
+        assert raises(OSError, listen_unix, path).args[0] in (98, 125), "a busy program's socket was taken"
+        for sock in callers + [busy]:
+            sock.close()
     finally:
         for name in os.listdir(FOLDER):
             os.unlink(FOLDER + "/" + name)
