@@ -249,8 +249,13 @@ def test_tool_sets():
 
 def test_interface_made_again_is_known_at_once_and_has_another_index():
     fresh()
-    before, loop, calls = read().ifindex, Loop(), []
-    watch = links.LinkWatch(loop, lambda: calls.append(loop.now()))
+    before, loop, calls, risen = read().ifindex, Loop(), [], set()
+
+    def called(up_again):
+        calls.append(loop.now())
+        risen.update(up_again)
+
+    watch = links.LinkWatch(loop, called)
     loop.run_once(150)
     assert not calls
     fresh()
@@ -259,6 +264,9 @@ def test_interface_made_again_is_known_at_once_and_has_another_index():
     assert calls[0] - begin < 100 and read().ifindex != before
     counted(loop, calls, lambda: None)
     assert counted(loop, calls, lambda: sh("ip address add 10.9.0.1/24 dev " + NAME))
+    risen.clear()
+    assert counted(loop, calls, lambda: sh("ip link set {n} down".format(n=NAME))) and not risen
+    assert counted(loop, calls, lambda: sh("ip link set {n} up".format(n=NAME))) and risen == {read().ifindex}
     watch.close()
 
 

@@ -95,9 +95,9 @@ class Daemon:
     def _path_changed(self, key, path):
         """A peer's path has changed; the log has it, and ubus will."""
 
-    def _link_changed(self):
+    def _link_changed(self, risen):
         for role in list(self.subscribers.values()) + list(self.publishers.values()):
-            role.links_changed()
+            role.links_changed(risen)
 
     def reload(self):
         """Read the configuration again and apply it live; ConfigError leaves everything as it is."""

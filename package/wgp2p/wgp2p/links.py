@@ -8,8 +8,10 @@ from .netlink import ORDER
 from .netlink_socket import NetlinkSocket
 from .tap import Tap
 
-_GETLINK, _GETADDR = 18, 22
+_NEWLINK, _DELLINK, _GETLINK, _GETADDR = 16, 17, 18, 22
 _IFINFO_SIZE, _IFADDR_SIZE = 16, 8
+_HEAD_SIZE = 16 + _IFINFO_SIZE
+_IFF_UP = 1
 _IFLA_IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _GROUPS = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
@@ -63,23 +65,35 @@ def _ask(request, take):
 
 
 class LinkWatch:
-    """Calls `callback()` after an interface or an address came, went or changed, once for a burst and at most ten
-    times a second. Raises OSError."""
+    """Calls `callback(risen)` after an interface or an address came, went or changed, once for a burst and at most ten
+    times a second; `risen`: the numbers of the interfaces that were down and are up. Raises OSError."""
 
     def __init__(self, loop, callback):
         self._loop = loop
         self._callback = callback
         self._timer = None
         self._called_ms = loop.now() - 1000
+        self._down, self._risen = set(), set()
         sock = open_socket(AF_NETLINK, SOCK_RAW, netlink.ROUTE)
         try:
             sock.bind(sockaddr_netlink(_GROUPS))
         except OSError:
             sock.close()
             raise
-        self._tap = Tap(loop, sock, 16, self._heard)
+        self._tap = Tap(loop, sock, _HEAD_SIZE, self._heard)
 
-    def _heard(self, _):
+    def _heard(self, packets):
+        for data, _ in packets:
+            kind = struct.unpack_from(ORDER + "H", data, 4)[0] if len(data) == _HEAD_SIZE else None
+            if kind in (_NEWLINK, _DELLINK):
+                index, flags = struct.unpack_from(ORDER + "iI", data, 20)
+                if kind == _DELLINK:
+                    self._down.discard(index)
+                elif not flags & _IFF_UP:
+                    self._down.add(index)
+                elif index in self._down:
+                    self._down.discard(index)
+                    self._risen.add(index)
         if self._timer is None:
             wait = max(_SETTLE_MS, self._called_ms + 100 - self._loop.now())
             self._timer = self._loop.call_later(wait, self._call)
@@ -87,7 +101,8 @@ class LinkWatch:
     def _call(self):
         self._timer = None
         self._called_ms = self._loop.now()
-        self._callback()
+        risen, self._risen = self._risen, set()
+        self._callback(risen)
 
     def close(self):
         """No more calls."""

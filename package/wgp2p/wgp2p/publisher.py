@@ -58,6 +58,7 @@ class Publisher:
         self._listen_port = None
         self._bound = None  # (ifindex, addresses) that the servers stand on
         self._moved = False  # these addresses may be others now
+        self._risen = set()  # interfaces that were down and are up
         self._looks, self._looks_at = 0, 0
         self._peers_ms = self._fresh_ms = None  # when the interface last had peers, and when it was first seen
         self._closed = False
@@ -108,9 +109,10 @@ class Publisher:
         if not self._closed:
             self._wireguard.read(self.interface, self._read)
 
-    def links_changed(self):
-        """An interface or an address came, went or changed."""
+    def links_changed(self, risen):
+        """An interface or an address came, went or changed; `risen`: ifindexes of those that were down and are up."""
         self._moved = True
+        self._risen |= risen
         self.look()
 
     def _read(self, device, error):
@@ -138,6 +140,9 @@ class Publisher:
                 log.debug("%s is at %s%s" % (self.config.name(entry.key), entry.endpoint or "no endpoint",
                                              ", quiet" if entry.quiet else ""))
             self._restore([entry for entry in changed if entry.first_ms == now])
+            if device.ifindex in self._risen:
+                self._call_after_down()
+        self._risen = set()
         if self.registry.seq != before:
             self.api.changed(before)
             self._memory.remember(self._endpoints(now))
@@ -170,6 +175,13 @@ class Publisher:
                 self.registry.restore(entry.key, endpoint)
                 log.info("%s is remembered at %s, calling" % (self.config.name(entry.key), endpoint))
                 self._call(entry.key, endpoint, entry.peer.keepalive)
+
+    def _call_after_down(self):
+        """Going down ends every session: clients that are only kept alive would not be heard of for two minutes."""
+        log.info("%s was down: calling everybody" % self.interface)
+        for entry in self.registry.entries.values():
+            if entry.endpoint and not self.config.excluded(entry.key):
+                self._call(entry.key, self._missing(entry), entry.peer.keepalive)
 
     def _call(self, key, endpoint, keepalive):
         def called(error):

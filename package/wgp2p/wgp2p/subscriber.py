@@ -129,7 +129,7 @@ class Subscriber:
         self._reading = True
         self._wireguard.read(self.interface, self._read)
 
-    def links_changed(self):
+    def links_changed(self, _risen):
         """An interface or an address came, went or changed."""
         self._own_ms = None
         self.look()
