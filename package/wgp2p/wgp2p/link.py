@@ -86,7 +86,7 @@ class Link:
         except (ValueError, AttributeError):
             why = None
         if isinstance(why, str) and why:  # it might say the token back
-            words += ": " + why[:200].replace(self._token, "(token)")
+            words += ": " + why.replace(self._token, "(token)")[:200]
         self._down(words, REFUSED_MS if response.status in (401, 403) else None)
 
     def _event(self, event):
