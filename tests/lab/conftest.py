@@ -19,12 +19,20 @@ def pytest_addoption(parser):
     group.addoption("--shard", metavar="I/N", default="1/1", help="run the I-th of N parts of the tests")
     group.addoption("--interpreter", choices=("micropython", "python3"), action="append",
                     help="only under this Python (default: both)")
+    group.addoption("--slow", action="store_true",
+                    help="the slow scenarios under both Pythons, too (default: under MicroPython alone)")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes a minute; under both Pythons only with --slow")
 
 
 def pytest_generate_tests(metafunc):
     if "interpreter" in metafunc.fixturenames:
         from daemon import PYTHONS
-        metafunc.parametrize("interpreter", metafunc.config.getoption("interpreter") or PYTHONS)
+        asked = metafunc.config.getoption("interpreter")
+        slow = metafunc.definition.get_closest_marker("slow") and not metafunc.config.getoption("slow")
+        metafunc.parametrize("interpreter", asked or (PYTHONS[:1] if slow else PYTHONS))
 
 
 def pytest_collection_modifyitems(config, items):

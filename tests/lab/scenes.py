@@ -1,0 +1,43 @@
+"""What scenarios say again and again: a client comes, is where it should be, and the server knows it."""
+import time
+
+from waiting import wait_for
+
+
+def join(lab, client, network, **wireguard):
+    """A client appears on a network with WireGuard switched on."""
+    lab.move(client, network)
+    lab.wg_up(client, **wireguard)
+
+
+def points_to(lab, client, device="rem"):
+    """Whether the device's WireGuard sends to where the client is now."""
+    peer = lab.peer(device, client)
+    return bool(peer and peer.endpoint) and lab.seen_as(client) == peer.endpoint.rpartition(":")[0].strip("[]")
+
+
+def connected(lab, client, device="rem"):
+    """... and has heard from it."""
+    return points_to(lab, client, device) and lab.peer(device, client).rx > 0
+
+
+def wait_connected(lab, client="cli0", device="rem", seconds=20):
+    """Wait until client and device talk straight to each other; seconds that it took."""
+    begin = time.monotonic()
+    wait_for(lambda: connected(lab, client, device), seconds, f"{device} talks to {client} where it is now")
+    return time.monotonic() - begin
+
+
+def heard(lab, server, host):
+    """Whether the server's present WireGuard device has received something from a host."""
+    peer = lab.peer(server, host)
+    return bool(peer) and peer.rx > 0
+
+
+def wait_heard(lab, server, hosts, since, limit):
+    """Wait until the server has heard from all these hosts; AssertionError when that is later than `limit` s
+    after the moment `since`."""
+    wait_for(lambda: all(heard(lab, server, host) for host in hosts), limit + 5, f"{server} hears {hosts}", every=0.05)
+    took = time.monotonic() - since
+    print(f"{server} knows {', '.join(hosts)} again after {took:.2f} s")
+    assert took <= limit, f"{took:.2f} s is more than {limit} s"
