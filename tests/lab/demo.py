@@ -19,9 +19,9 @@ from demo_story import play
 HERE = pathlib.Path(__file__).resolve().parent
 VM_LIMIT_S = 240
 INTRODUCTION = """
-A phone has the WireGuard app and nothing else. It wants to reach a router, which
-is behind its provider's NAT: no address of its own, no open port. Both reach a
-small public server, but what they send each other shall not go through it.
+A phone has the WireGuard app and nothing else. It wants to reach a router
+behind its provider's NAT, without a public address or an open port. Both reach
+a small public server, but what they send each other shall not go through it.
 With wgp2p on server and router they talk directly, wherever the phone goes.
 """
 

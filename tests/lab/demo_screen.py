@@ -8,7 +8,7 @@ import re
 WIDTH, HIGHEST = 96, 38  # the frame never gets larger than this
 SMALLEST = (78, 22)  # columns and rows below which nothing is redrawn
 ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼═◄►▼░▓█·…→▁▂▃▄▅▆▇", "-|+++++++++=<>v.=#.~>#######")
-COLOURS = {"direct": "32", "trying": "33", "offline": "31"}  # ANSI; the words alone are enough
+COLOURS = {"direct": "32", "no path": "33", "offline": "31"}  # ANSI; the words alone are enough
 
 NETWORKS = {"hotel": ("hotel Wi-Fi", "NAT, same port"), "mobile": ("mobile network", "NAT, other port")}
 LEFT, RIGHT = {"hotel": 0, "mobile": 21}, 53  # columns of the boxes
@@ -37,14 +37,17 @@ class Canvas:
         return ["".join(row).rstrip() for row in self._rows]
 
 
-def topology(addresses, network=None, link="", server="", router=""):
+def topology(addresses, network=None, link="", server="", router="", seen=""):
     """The picture of who is where.
 
     addresses: {"server", "hotel", "mobile", "router": internet address}; network: where the phone is, None while
-    it is off; link: the word between phone and router ("direct", "trying"), "" for none; server and router: what
-    runs there, as text."""
+    it is off; link: the word between phone and router ("direct", "no path"), "" for none; server and router: what
+    runs there, as text; seen: the endpoint at which the server sees the phone."""
     canvas = Canvas(78, 16)
     canvas.box(23, 0, 33, "public server: WireGuard and", "wgp2p (publisher)", server)
+    if seen:
+        canvas.text(57, 2, "sees the phone at")
+        canvas.text(57, 3, seen)
     canvas.text(0, 5, "─" * 78)
     canvas.text(44, 5, " the internet ")
     canvas.text(39, 4, "┬")

@@ -35,6 +35,7 @@ class Story:
         self.publisher = self.subscriber = self.observer = None
         self.network = None  # where the phone is: "hotel", "mobile"
         self.status = None  # of the router's daemon
+        self.seen = ""  # where the server's daemon sees the phone
         self.sentence, self.progress = "", ""
         self.moves, self.steps = [], []
         self._next_status = self._next_draw = 0
@@ -50,16 +51,20 @@ class Story:
 
     def row(self):
         """The phone's row of the router's status; {} while there is none."""
-        parts = self.status["subscribers"] if self.status else []
-        return next((peer for part in parts for peer in part["peers"] if peer["name"] == "phone"), {})
+        return phone_row(self.status, "subscribers")
 
     def picture(self):
         memory = [f"{daemon.interpreter}, {daemon.memory_kb() / 1024:.1f} MB" if daemon else ""
                   for daemon in (self.publisher, self.subscriber)]
         outer = {name: self.lab.outer(network) for name, network in NETWORK.items()}
         outer.update(server=self.lab.outer(SERVER), router=self.lab.outer(self.lab.nat_of[ROUTER]))
-        word = self.row().get("path", "") if self.network else ""
-        return demo_screen.topology(outer, self.network, word if word in ("direct", "trying") else "", *memory)
+        link = ("direct" if self.is_direct() else "no path") if self.network else ""
+        return demo_screen.topology(outer, self.network, link, *memory, self.seen)
+
+    def is_direct(self):
+        """The router's daemon says so, and of the place where the phone really is."""
+        endpoint = self.row().get("endpoint") or ""
+        return self.row().get("path") == "direct" and endpoint.rpartition(":")[0] == self.lab.seen_as(PHONE)
 
     def table(self):
         return ["$ wgp2p status          (on the router)",
@@ -76,8 +81,9 @@ class Story:
     def refresh(self):
         """Ask for the status and draw, if it is time."""
         now = time.monotonic()
-        if self.subscriber and self.subscriber.socket_path.exists() and now >= self._next_status:
+        if self.observer and now >= self._next_status:
             self.status = ask_status(self.subscriber.socket_path)
+            self.seen = phone_row(ask_status(self.publisher.socket_path), "publishers").get("endpoint") or ""
             self._next_status = time.monotonic() + 0.7
         if self.view.live and now >= self._next_draw:
             clock = f"{now - self.began:.0f} s"
@@ -167,8 +173,7 @@ class Story:
 
         knew, sent, answered = marks = self.until(back, 30, f"{what}: the phone's pings are answered")
         self._next_status = 0
-        self.until(lambda: self.row().get("path") == "direct" and address in self.row()["endpoint"], 8,
-                   f"{what}: `wgp2p status` says direct, at {address}")
+        self.until(self.is_direct, 8, f"{what}: `wgp2p status` says direct, at {address}")
         for host in (SERVER, ROUTER):
             endpoint = self.doing(lambda host=host: self.lab.peer(host, PHONE).endpoint) or "nowhere"
             if endpoint.rpartition(":")[0] != address:
@@ -182,7 +187,7 @@ class Story:
         self.progress = demo_screen.progress(marks, 0, first)
         if not self.view.live:
             self.view.lines([self.progress, "", *self.picture(), "", *self.strip(), "", *self.table()])
-        self.pause(5)
+        self.pause(6)
 
     def tell_all(self):
         self.start()
@@ -191,11 +196,17 @@ class Story:
                   "router must be told where the phone is, since its NAT opens only from inside.")
         self.step("hotel → mobile", "moved", lambda: self.move("mobile"),
                   "The phone leaves the Wi-Fi for the mobile network: a new address, and this NAT gives it another "
-                  "port too. Nobody was told. Its pings end at the router's NAT.")
+                  "port too. Nobody was told: the router still believes in the old one, and its NAT lets nothing in.")
         self.step("mobile → hotel", "moved", lambda: self.move("hotel"),
                   "Back to the hotel Wi-Fi. All NATs have forgotten the phone: again the router's must be opened from "
                   "inside, towards the right address and port.")
         self.view.lines(["", *demo_screen.closing(self.steps)])
+
+
+def phone_row(status, role):
+    """The phone's row in a daemon's status; {} when there is none."""
+    parts = status[role] if status else []
+    return next((peer for part in parts for peer in part["peers"] if peer["name"] == "phone"), {})
 
 
 def named(config):

@@ -13,9 +13,9 @@ STEPS = [("connect", (0.21, 0.27, 0.36)), ("hotel → mobile", (4.01, 4.06, 4.2)
 
 
 @pytest.mark.parametrize("network", [None, "hotel", "mobile"])
-@pytest.mark.parametrize("link", ["", "trying", "direct"])
+@pytest.mark.parametrize("link", ["", "no path", "direct"])
 def test_topology(network, link):
-    lines = screen.topology(ADDRESSES, network, link, "python3, 14.2 MB", "micropython, 12.9 MB")
+    lines = screen.topology(ADDRESSES, network, link, "python3, 14.2 MB", "micropython, 12.9 MB", "203.0.113.31:36906")
     text = "\n".join(lines)
     assert max(map(len, lines)) <= 78 and len(lines) == 16
     assert "│ python3, 14.2 MB" in text and "│ micropython, 12.9 MB" in text
