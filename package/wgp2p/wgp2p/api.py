@@ -12,7 +12,9 @@ from .compat import equal, unix_s
 from .registry import age_s, describe
 
 HEARTBEAT_MS = 15000
-_ROOM = 16384  # bytes that may wait in one connection before more is made
+_ROOM = 16384  # bytes made for one connection in one turn of the loop
+_PIECE = 4096
+_SHARED_MS = 1000
 
 
 class Api:
@@ -22,9 +24,8 @@ class Api:
         self._loop = loop
         self._publisher = publisher
         self._streams = []
-        self._texts = {}  # seq: event text, so that a change is put into words once for all who read it at once
+        self._texts, self._texts_ms = {}, loop.now()  # {seq: a peer's JSON}, and since when
         self._routes = {"/api/peers": self._peers, "/api/events": self._events, "/api/whoami": self._whoami}
-        self._sharing = False
         self._beat = None
 
     def request(self, request, connection):
@@ -95,7 +96,7 @@ class Api:
         comma = ""
         for entry in self._served(asker):
             if entry.peer is not None:  # it may be gone since the snapshot was begun
-                yield comma + json.dumps(describe(entry, self._loop.now()))
+                yield comma + self._text(entry)
                 comma = ", "
         yield "]}"
 
@@ -140,27 +141,37 @@ class Api:
             entry = self._publisher.registry.entries.get(key)
             if entry is None:
                 if self._publisher.serves(stream.key, key):
-                    yield self._event(seq, "removed", {"public_key": key})
+                    yield self._event(seq, "removed", json.dumps({"public_key": key}))
             elif entry.seq != seq:
                 pass  # overtaken: its latest change comes in its turn
             elif key == stream.key:
-                yield self._event(seq, "you", self._you(entry))
+                yield self._event(seq, "you", json.dumps(self._you(entry)))
             elif self._publisher.serves(stream.key, key):
-                text = self._texts.get(seq) or self._event(seq, "peer", describe(entry, self._loop.now()))
-                if self._sharing:
-                    self._texts[seq] = text
-                yield text
+                yield self._event(seq, "peer", self._text(entry))
 
-    def _event(self, seq, name, data):
-        return sse.event("%s-%d" % (self._publisher.registry.boot, seq), name, json.dumps(data))
+    def _event(self, seq, name, text):
+        return sse.event("%s-%d" % (self._publisher.registry.boot, seq), name, text)
+
+    def _text(self, entry):
+        """A peer's JSON, put into words once a second however many ask: its ages are true to a second."""
+        now = self._loop.now()
+        if now - self._texts_ms >= _SHARED_MS:
+            self._texts, self._texts_ms = {}, now
+        text = self._texts.get(entry.seq)
+        if text is None:
+            text = self._texts[entry.seq] = json.dumps(describe(entry, now))
+        return text
 
     def _fill(self, stream, recent=(None, None)):
-        """Write what the reader has not been told, as far as there is room."""
+        """Write some of what the reader has not been told; the rest in a later turn of the loop, so that a long
+        snapshot keeps nobody else waiting, or when what was written has drained."""
         registry = self._publisher.registry
-        while stream.connection.pending < _ROOM and not stream.connection.closed:
-            piece = next(stream.pieces, None)
-            if piece is not None:
-                stream.connection.send(piece)
+        written = 0
+        while written < _ROOM and not stream.connection.pending and not stream.connection.closed:
+            data = stream.next_bytes()
+            if data:
+                stream.connection.send(data)
+                written += len(data)
                 continue
             if stream.seq == registry.seq:
                 return
@@ -170,18 +181,23 @@ class Api:
                 return
             stream.seq = registry.seq
             stream.pieces = self._changes(stream, rows)
+        if written >= _ROOM and not stream.connection.pending and not stream.planned:
+            stream.planned = True
+            self._loop.call_later(0, self._go_on, stream)
+
+    def _go_on(self, stream):
+        stream.planned = False
+        self._fill(stream)
 
     def changed(self, seq_before):
         """The registry has changed since this sequence number: tell everyone."""
         recent = (seq_before, self._publisher.registry.since(seq_before))
-        self._sharing = True
         for stream in list(self._streams):
             self._fill(stream, recent)
-        self._sharing = False
-        self._texts = {}  # ages in them are true for this moment only
 
     def _heartbeat(self):
         self._beat = self._loop.call_later(HEARTBEAT_MS, self._heartbeat) if self._streams else None
+        self._texts = {}
         for stream in list(self._streams):
             if not stream.connection.pending:  # who reads slowly knows that we live
                 stream.connection.send(sse.comment(""))
@@ -204,3 +220,14 @@ class _Stream:
         self.key = key
         self.seq = 0
         self.pieces = iter(())
+        self.planned = False  # it goes on in the loop's next turn
+
+    def next_bytes(self):
+        """Some kilobytes of what is on its way, b"" when all is written."""
+        parts, size = [], 0
+        for piece in self.pieces:
+            parts.append(piece)
+            size += len(piece)
+            if size >= _PIECE:
+                break
+        return b"".join(parts)
