@@ -6,6 +6,7 @@
 
 The client is plain WireGuard: it knows the device's address, sends a keepalive to everybody every 25 s and answers a
 handshake. The device's WireGuard follows the source of whatever is authentic. Its NAT lets in only what it sent to.
+On both sides a packet received puts off the own keepalive, as in the kernel; data is answered after 10 s at the latest.
 Everything takes DELAY_MS. What is not modelled: loss, cookies, more than one client.
 """
 import heapq
@@ -15,6 +16,7 @@ from wgp2p.path import TRYING, Options, Path
 DELAY_MS = 20
 NAT_MS = 60000  # a NAT's memory of a packet sent
 QUIET_MS = 40000
+PASSIVE_MS = 10000  # WireGuard's KEEPALIVE_TIMEOUT
 SESSION_MS, REKEY_MS, HANDSHAKE_EVERY_MS = 180000, 120000, 5000
 
 
@@ -28,6 +30,9 @@ class Network:
         self.direct = direct or seen
         self.open = open or lan
         self.lan = lan
+
+    def __repr__(self):
+        return "Network(%r, %r, open=%r, lan=%r)" % (self.seen, self.direct, self.open, self.lan)
 
     def seen_by(self, name):
         return self.seen[name] if isinstance(self.seen, dict) else self.seen
@@ -64,7 +69,7 @@ class Side:
 
     def take(self, now, kind, session, make):
         """An incoming message: (authentic, answers)."""
-        if kind == "data":
+        if kind in ("data", "probe"):
             if not self.valid(now, session):
                 return False, []
             if session != self.sends and session > (self.sends or 0):
@@ -128,6 +133,7 @@ class World:
         self.keepalive_ms = keepalive_ms  # the client's, 0: none
         self.device_open = device_open
         self.client, self.network, self.busy, self.client_nat_ms = Side(), None, False, None
+        self.client_sent_ms = self.client_ms = self.now  # when a packet last went either way, as the client sees it
         self.publishers = {}
         for name in publishers:
             self.publishers[name] = Publisher(self, name, report_ms)
@@ -181,25 +187,29 @@ class World:
             self._client_speaks()
 
     def _client_timer(self):
-        if self.keepalive_ms:
-            self._client_speaks()
+        if self.keepalive_ms and self.network is not None:
+            self._tell_publishers()
         self.at(self.keepalive_ms or 60000, self._client_timer)
 
     def _client_talks(self):
-        if self.network is not None and (
-                self.busy or self.keepalive_ms and not self.client.valid(self.now, self.client.sends)):
+        due = self.keepalive_ms and (self.now - self.client_ms >= self.keepalive_ms
+                                     or not self.client.valid(self.now, self.client.sends))
+        if self.network is not None and (self.busy or due):
             self._client_sends(self.client.message(self.now))
         self.at(500, self._client_talks)
 
     def _client_speaks(self):
         if self.network is not None:
-            for name in sorted(self.publishers):
-                self.at(DELAY_MS, self.publishers[name].hears, self.network.seen_by(name))
+            self._tell_publishers()
             self._client_sends(self.client.message(self.now))
+
+    def _tell_publishers(self):
+        for name in sorted(self.publishers):
+            self.at(DELAY_MS, self.publishers[name].hears, self.network.seen_by(name))
 
     def _client_sends(self, messages):
         if self.network is not None and messages:
-            self.client_nat_ms = self.now
+            self.client_nat_ms = self.client_ms = self.client_sent_ms = self.now
             for kind, session in messages:
                 self.at(DELAY_MS, self.device_hears, self.network, kind, session)
 
@@ -210,7 +220,17 @@ class World:
         if not here.open and (self.client_nat_ms is None or self.now - self.client_nat_ms > NAT_MS):
             return
         self.client_nat_ms = self.now
-        self._client_sends(self.client.take(self.now, kind, session, self._make)[1])
+        authentic, answers = self.client.take(self.now, kind, session, self._make)
+        if authentic:
+            self.client_ms = self.now
+            if kind == "probe":
+                self.at(PASSIVE_MS, self._client_answers, self.now)
+        self._client_sends(answers)
+
+    def _client_answers(self, heard_ms):
+        """Data came and nothing went back: WireGuard sends a keepalive."""
+        if self.client_sent_ms <= heard_ms and self.client.valid(self.now, self.client.sends):
+            self._client_sends([("data", self.client.sends)])
 
     def _make(self):
         self._sessions += 1
@@ -227,6 +247,7 @@ class World:
             if authentic:
                 self.endpoint = source
                 self.rx += 100
+                self.sent_ms = self.now
                 self._device_sends(answers)
 
     def _device_sends(self, messages):
@@ -258,6 +279,9 @@ class World:
             self.history.append((self.now, path.state))
         if change is not None:
             self._set(change)
+        if path.take_probe():
+            self._device_sends([("probe" if kind == "data" else kind, session)
+                                for kind, session in self.device.message(self.now)])
         due, poll = path.next_ms(), path.poll_ms(self.now)
         assert due is None or due > self.now, "due %d ms ago: %s" % (self.now - due, path.reason)
         assert 100 <= poll <= 1500 and (path.state == TRYING or poll == 1500 or poll == 100)

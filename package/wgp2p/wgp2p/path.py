@@ -5,7 +5,8 @@ Pure: it is told what publishers say and what WireGuard says, with the time, and
 1. An excluded peer is never touched.
 2. A new endpoint from a publisher is applied at once when the peer stands on one that the publishers have left, or
    where nothing has been received. On a path of its own (WireGuard followed the client to where no publisher sees it)
-   it waits until nothing has come for the silence limit.
+   it waits until nothing has come for the silence limit, and no answer to a probe either (probe.py says why silence
+   alone proves nothing).
 3. Applying is followed by a burst of nudges until something is received. Then the path is direct. A path on which
    WireGuard already receives what the publisher says only now needs nothing.
 4. WireGuard is never fought. When it leaves the applied endpoint by itself because the client sends from elsewhere,
@@ -31,6 +32,7 @@ IN_FLIGHT_MS = 2000  # packets sent before a roam may still arrive for this long
 CLIENT_KEEPALIVE_MS = 25000  # what clients are told to use
 SILENT_MS = 52000  # a client that lost one keepalive is not silent; and its publisher says within 40 s that it sleeps
 RHYTHM_MOST_MS = 150000  # WireGuard itself speaks every 120 s, with the keepalive that comes next
+ANSWER_MS = 11000  # WireGuard answers a data packet within 10 s
 ASKED_MS = 10000  # how long a punch makes even an offline peer worth calling
 SETS_AT_ONCE, SET_EVERY_MS = 12, 1000
 UNSEEN_AGE_MS = 40000  # the age of an observation whose publisher cannot tell it
@@ -94,6 +96,8 @@ class Path:
         self._stand = None  # where it has to stand: there, or where we set it since
         self._asked = None  # the endpoint of the last Change, until a reading shows it
         self._astray = False  # two readings in a row found it elsewhere, and no packet did that: someone else writes
+        self._probed_ms = None  # when a probe was last wanted
+        self._probe = False  # and is to be sent
         self._rhythm_ms = 0  # the longest recent pause between signs of life
         self._hold_until = None  # a session from before our start may be alive: let it show
         # what publishers say
@@ -262,6 +266,7 @@ class Path:
         if not (calling or restoring or self.keepalive != keepalive) or not self._token(now):
             return None
         if calling:
+            self._probe = True
             return Change(self._next_call(now), keepalive, True)
         return Change(self._stand if restoring else None, keepalive, restoring)
 
@@ -282,12 +287,17 @@ class Path:
         self._applied = True
         return self._target
 
+    def take_probe(self):
+        """Whether a probe is to be sent now (once): after the Change of the same `act` is made."""
+        wanted, self._probe = self._probe, False
+        return wanted
+
     def next_ms(self):
         """When `act` wants to be called again at the latest, besides after every reading, or None."""
         if self._rx is None or self._target is None or self.state in (STATIC, OFFLINE):
             return None
         if self._confirmed:
-            return None if self._all_quiet() else self.rx_ms + self._patience_ms()
+            return None if self._all_quiet() else self._verdict_ms(self._patience_ms())
         return max(self._waits_until() or 0, self._due_ms)
 
     def poll_ms(self, now):
@@ -313,20 +323,39 @@ class Path:
         return self.rx_ms is not None and now - self.rx_ms < limit_ms
 
     def _notice_silence(self, now):
-        if self._confirmed and not self._heard(now, self._patience_ms()) and not self._all_quiet():
+        if self._confirmed and not self._all_quiet() and self._dead(now, self._patience_ms()):
             self._unsettle(now)
 
+    def _dead(self, now, limit_ms):
+        """Nothing has come for so long, and no answer to a probe that is sent then; or for so long that WireGuard
+        itself would have spoken."""
+        if self._heard(now, limit_ms):
+            return False
+        if not self._heard(now, RHYTHM_MOST_MS):
+            return True
+        if self._probed_ms is None or self._probed_ms < self.rx_ms + limit_ms:
+            self._probed_ms, self._probe = now, True
+        return now - self._probed_ms >= ANSWER_MS
+
+    def _verdict_ms(self, limit_ms):
+        """When `_dead` is to be asked next."""
+        silent = self.rx_ms + limit_ms
+        return silent if self._probed_ms is None or self._probed_ms < silent else self._probed_ms + ANSWER_MS
+
     def _waits_until(self):
-        """When a path of its own has been silent long enough (None: there is none to respect)."""
+        """When a path of its own is to be looked at again (None: there is none to respect)."""
         if self._stand is None or self._stand == self._target or self._stand in self._left:
             return None
         if self._hold_until is not None:
             return self._hold_until
-        return self.rx_ms + self._silence_ms() if self._stand == self._rx_endpoint else None
+        return self._verdict_ms(self._silence_ms()) if self._stand == self._rx_endpoint else None
 
     def _waits(self, now):
         """A path of its own is given its time."""
-        return (self._waits_until() or 0) > now
+        until = self._waits_until()
+        if until is None or self._hold_until is not None:
+            return (until or 0) > now
+        return not self._dead(now, self._silence_ms())
 
     def _all_quiet(self):
         """Every publisher that knows the client says that it went quiet: it sleeps, the path is not to blame."""

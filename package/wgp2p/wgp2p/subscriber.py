@@ -1,7 +1,7 @@
 """The subscriber: brings together what publishers say and what WireGuard says, and carries out what each peer's path
 machine decides. One for each WireGuard interface, with a Link for each publisher that is followed there.
 """
-from . import addr, log
+from . import addr, log, probe
 from .compat import random_below, unix_s
 from .links import addresses
 from .path import DIRECT, STATIC, TRYING, Options, Path
@@ -32,6 +32,7 @@ class Subscriber:
         self._again = False
         self._closed = False
         self._looked_ms = 0
+        self._refusals = {}  # key: how the last change of this peer went, as text
         self._own, self._own_ms = [], None
         self._resolver = Resolver(loop)
         self.configure(config, sections)
@@ -88,7 +89,11 @@ class Subscriber:
         """ValueError for one of this machine's own addresses."""
         now = self._loop.now()
         if self._own_ms is None or now - self._own_ms >= _OWN_ADDRESSES_MS:
-            self._own, self._own_ms = addresses(), now
+            self._own_ms = now
+            try:
+                self._own = addresses()
+            except (OSError, ValueError) as error:
+                log.warning("cannot read this machine's addresses: %s" % error)
         if addr.parse_endpoint(endpoint)[0] in self._own:
             raise ValueError("endpoint is an address of this machine: " + endpoint)
 
@@ -159,6 +164,7 @@ class Subscriber:
         servers = self._server_keys()
         for key in [key for key in self.paths if key not in device.peers]:
             del self.paths[key]
+            self._refusals.pop(key, None)
         wait = 1500
         fresh_peer = False
         for key in device.peers:
@@ -187,14 +193,21 @@ class Subscriber:
         change = path.act(now)
         if path.state != state:
             self._tell(key, path, now - since if state == TRYING else 0)
+        asks = path.take_probe()
         if change is None:
+            if asks:
+                self._send_probe(key)
             return
 
         def done(error):
+            told, self._refusals[key] = self._refusals.get(key), str(error)
             if error is not None:
-                log.warning("%s: %s" % (self.config.name(key), error))
+                if told != str(error):
+                    log.warning("%s: %s" % (self.config.name(key), error))
                 return
             self._wireguard.read(self.interface, reread)
+            if asks:
+                self._send_probe(key)
 
         def reread(device, error):
             peer = device.peers.get(key) if error is None else None
@@ -205,6 +218,15 @@ class Subscriber:
                                                   change.keepalive, ", nudge" if change.nudge else ""))
         self._wireguard.set_peer(self.interface, key, done, endpoint=change.endpoint, keepalive=change.keepalive,
                                  nudge=change.nudge and change.keepalive > 0)
+
+    def _send_probe(self, key):
+        ip = probe.host_of(self.device.peers[key].allowed_ips)
+        if ip is None:
+            return
+        try:
+            probe.send(self.interface, ip)
+        except OSError as error:  # the tunnel is down, or there is no route: then silence has to do
+            log.debug("%s: no probe (errno %d)" % (self.config.name(key), error.args[0]))
 
     def _tell(self, key, path, took_ms):
         words = path.state + " at " + path.endpoint if path.state == DIRECT and path.endpoint else path.state
