@@ -44,10 +44,13 @@ class Bench:
         self.addresses = ["192.0.2.77", "10.0.0.5"]
         self.logged, self.changed = [], []
         self._saved = [(link, "client", link.client), (log, "_write", log._write),
+                       (subscriber.probe, "send", subscriber.probe.send),
                        (subscriber, "Resolver", subscriber.Resolver), (subscriber, "addresses", subscriber.addresses)]
         link.client = self.client
         log._write = lambda level, text: self.logged.append(text) if level < 3 else None
         subscriber.Resolver, subscriber.addresses = lambda loop: self.resolver, lambda: self.addresses
+        self.probes = []
+        subscriber.probe.send = lambda interface, ip: self.probes.append((interface, ip))
         self.interface(7)
         found = self.config(lines, peers, sections)
         self.subscriber = Subscriber(self.loop, self.wireguard, found, "wg0", found.subscribers,
@@ -303,6 +306,23 @@ def test_sets_that_are_refused():
         bench.wireguard.refuse_sets = None
         bench.step(2000)
         assert bench.wireguard.get("wg0", PHONE).keepalive == 25
+
+
+def test_a_peer_that_is_gone_when_its_change_is_answered():
+    for hold in (False, True):
+        with Bench() as bench:
+            bench.connected()
+            bench.step(60000)
+            assert ("wg0", "10.0.0.1") in bench.probes, "a silent client is asked"
+            bench.wireguard.hold = hold
+            bench.subscriber.punch(PHONE)
+            bench.wireguard.drop("wg0", PHONE)
+            bench.subscriber.look()
+            for _ in range(5):
+                bench.wireguard.release()
+                bench.loop.advance(2000)
+            assert PHONE not in bench.subscriber.paths
+            assert not [text for text in bench.logged if "internal" in text], bench.logged
 
 
 def test_answers_that_come_later():

@@ -220,7 +220,8 @@ class Subscriber:
                                  nudge=change.nudge and change.keepalive > 0)
 
     def _send_probe(self, key):
-        ip = probe.host_of(self.device.peers[key].allowed_ips)
+        peer = self.device.peers.get(key)
+        ip = probe.host_of(peer.allowed_ips) if peer is not None else None  # it may be gone meanwhile
         if ip is None:
             return
         try:
