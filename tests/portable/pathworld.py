@@ -243,6 +243,7 @@ class World:
         source = network.direct
         allowed = self.device_open or network.lan or self.now - self.nat.get(source, -NAT_MS) < NAT_MS
         if allowed:
+            self.nat[source] = self.now
             authentic, answers = self.device.take(self.now, kind, session, self._make)
             if authentic:
                 self.endpoint = source
