@@ -24,7 +24,7 @@ class Api:
         self._loop = loop
         self._publisher = publisher
         self._streams = []
-        self._texts, self._texts_ms = {}, loop.now()  # {seq: a peer's JSON}, and since when
+        self._texts, self._texts_ms = {}, 0  # {seq: a peer's JSON}, and since when (ms)
         self._routes = {"/api/peers": self._peers, "/api/events": self._events, "/api/whoami": self._whoami}
         self._beat = None
 
