@@ -1,0 +1,219 @@
+"""daemon.py with fake roles: what runs is what the configuration says, before and after a reload; the control socket."""
+import json
+import os
+
+from fakewg import FakeWireGuard, key
+from folders import new_folder
+from helpers import VirtualLoop, raises
+
+from wgp2p import config, daemon, http, log
+from wgp2p.files import write_private
+
+PUBLISHER = "config publisher '%s'\n option interface '%s'\n option port '%d'\n"
+SUBSCRIBER = "config subscriber '%s'\n option interface '%s'\n option publisher '10.0.0.%d'\n"
+PEERS = "config peer\n option public_key '%s'\n option name 'phone'\nconfig peer\n option public_key '%s'\n" \
+    " option name 'phone2'\n" % (key(1), key(2))
+
+
+class FakeRole:
+    """A Publisher or Subscriber that remembers what happens to it."""
+
+    def __init__(self, interface, sections):
+        self.interface, self.sections = interface, sections
+        self.told = []
+        self.paths = {key(1): None}
+        self.registry = self
+        self.entries = {key(3): None}
+
+    def configure(self, found, sections):
+        self.told.append("configure")
+        self.sections = sections
+
+    def links_changed(self, risen):
+        self.told.append(risen)
+
+    def close(self):
+        self.told.append("close")
+
+    def punch(self, peer):
+        self.told.append(peer)
+        return peer == key(1)
+
+    def status(self):
+        return {"interface": self.interface, "peers": []}
+
+
+class Thing:
+    """A Server, LinkWatch or Signals."""
+
+    def __init__(self, *arguments):
+        self.arguments = arguments
+        self.fd = 99
+        self.numbers = []
+        self.closed = False
+
+    def take(self):
+        taken, self.numbers = self.numbers, []
+        return taken
+
+    def close(self):
+        self.closed = True
+
+
+class Loop(VirtualLoop):
+    """The fake's descriptors."""
+
+    def __init__(self):
+        super().__init__()
+        self.watched = {}
+        self.stopped = False
+
+    def watch(self, fd, events, callback):
+        self.watched[fd] = callback
+
+    def unwatch(self, fd):
+        self.watched.pop(fd, None)
+
+    def stop(self):
+        self.stopped = True
+
+
+class Answer:
+    def __init__(self):
+        self.status = self.value = None
+
+    def reply(self, status, value, headers=None):
+        assert self.status is None
+        self.status, self.value = status, json.loads(json.dumps(value))
+
+    def error(self, status, text):
+        self.reply(status, {"error": text})
+
+
+class Bench:
+    def __init__(self, text):
+        self.folder = new_folder()
+        self.path = self.folder + "/config"
+        self.roles, self.logged, self.things = [], [], {}
+        self._saved = [(daemon, name, getattr(daemon, name)) for name in (
+            "Publisher", "Subscriber", "LinkWatch", "Signals", "Server", "listen_unix", "open_backend")]
+        self._saved += [(daemon.process, "drop_ambient", daemon.process.drop_ambient), (log, "_write", log._write)]
+        daemon.Publisher = lambda loop, wireguard, found, values: self._role(values.interface, values)
+        daemon.Subscriber = lambda loop, wireguard, found, interface, sections, changed: self._role(
+            interface, sections)
+        for name in ("LinkWatch", "Signals", "Server"):
+            setattr(daemon, name, self._maker(name))
+        daemon.listen_unix = lambda path, mode: (path, mode)
+        daemon.open_backend = lambda loop, kind: FakeWireGuard()
+        daemon.process.drop_ambient = lambda: None
+        log._write = lambda level, text: self.logged.append(text)
+        self.write(text)
+        self.loop = Loop()
+        self.daemon = daemon.Daemon(self.loop, self.path)
+
+    def _role(self, interface, sections):
+        self.roles.append(FakeRole(interface, sections))
+        return self.roles[-1]
+
+    def _maker(self, name):
+        def make(*arguments):
+            self.things[name] = Thing(*arguments)
+            return self.things[name]
+        return make
+
+    def write(self, text):
+        write_private(self.path, "config wgp2p\n option state_dir '%s/state'\n option log_level 'error'\n"
+                      % self.folder + text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for module, name, value in self._saved:
+            setattr(module, name, value)
+        log.set_level("info")
+
+    def ask(self, method, path, value=None):
+        """(status, value) of a request on the control socket."""
+        request = http.Request(method, path, {}, {})
+        request.body = value if isinstance(value, bytes) else json.dumps(value).encode() if value is not None else b""
+        answer = Answer()
+        self.things["Server"].arguments[2](request, answer)
+        return answer.status, answer.value
+
+    def signal(self, number):
+        self.things["Signals"].numbers.append(number)
+        self.loop.watched[99](1)
+
+
+def test_what_runs():
+    with Bench(PUBLISHER % ("a", "wg0", 80) + SUBSCRIBER % ("b", "wg1", 1) + SUBSCRIBER % ("c", "wg1", 2)) as bench:
+        assert sorted([role.interface for role in bench.roles]) == ["wg0", "wg1"]
+        role = bench.daemon.subscribers["wg1"]
+        assert [values.label for values in role.sections] == ["b", "c"]
+        assert bench.things["Server"].arguments[1] == (bench.folder + "/state/control.sock", 0o600)
+        assert os.stat(bench.folder + "/state")[0] & 0o777 == 0o700
+        bench.things["LinkWatch"].arguments[1](set([5]))
+        assert [role.told for role in bench.roles] == [[set([5])]] * 2
+    with Bench("") as bench:
+        assert bench.roles == [] and [text for text in bench.logged if "switches nothing on" in text]
+
+
+def test_a_configuration_that_cannot_be_used():
+    error = raises(config.ConfigError, Bench, "config publisher\n")
+    assert "option interface: is missing" in str(error)
+
+
+def test_reload():
+    with Bench(PUBLISHER % ("a", "wg0", 80) + SUBSCRIBER % ("b", "wg1", 1)) as bench:
+        first, second = bench.daemon.publishers["a"], bench.daemon.subscribers["wg1"]
+        bench.write(PUBLISHER % ("a", "wg0", 81) + SUBSCRIBER % ("b", "wg1", 2))
+        assert bench.ask("POST", "/reload") == (200, {"warnings": []})
+        assert first.told == ["configure"] == second.told and first.sections.port == 81 and len(bench.roles) == 2
+        bench.write(PUBLISHER % ("a", "wg2", 81) + " option zebra '1'\n")
+        status, value = bench.ask("POST", "/reload", {})
+        assert status == 200 and "option zebra" in value["warnings"][0]
+        assert first.told[-1] == "close" == second.told[-1] and bench.daemon.publishers["a"].interface == "wg2"
+        assert bench.daemon.subscribers == {}
+        for text in (PUBLISHER % ("a", "wg2", 0), "nonsense"):
+            bench.write(text)
+            status, value = bench.ask("POST", "/reload")
+            assert status == 400 and value["error"] == "the configuration is not used" and len(value["problems"]) == 1
+        os.remove(bench.path)
+        assert bench.ask("POST", "/reload")[0] == 400
+        assert bench.daemon.publishers["a"].told == []
+
+
+def test_signals():
+    with Bench(PUBLISHER % ("a", "wg0", 80)) as bench:
+        bench.signal(1)
+        assert bench.roles[0].told == ["configure"] and not bench.loop.stopped
+        bench.write("nonsense")
+        bench.signal(1)
+        assert bench.roles[0].told == ["configure"] and [text for text in bench.logged if "is not used" in text]
+        bench.signal(15)
+        assert bench.loop.stopped
+        bench.daemon.close()
+        assert bench.roles[0].told == ["configure", "close"] and not bench.loop.watched
+        assert [bench.things[name].closed for name in ("Server", "LinkWatch", "Signals")] == [True] * 3
+
+
+def test_punch():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + PUBLISHER % ("a", "wg0", 80) + PEERS) as bench:
+        assert bench.ask("POST", "/punch", {"peer": "phone"}) == (200, {"peer": "phone", "public_key": key(1)})
+        assert [role.told for role in bench.roles] == [[key(1)], [key(1)]], "both roles are asked"
+        assert bench.ask("POST", "/punch", {"peer": key(3)[:6]})[0] == 409, "known to the publisher"
+        assert bench.ask("POST", "/punch", {"peer": "ph"}) == (400, {"error": "'ph' may be phone or phone2"})
+        for value in (None, b"", b"{", b"[]", b"7", b"null", {"peer": None}, {"peer": 7}, {"peer": []}, {"peer": ""}, {},
+                      b"\xff", {"peer": "x" * 5000}):
+            status, answer = bench.ask("POST", "/punch", value)
+            assert status == 400 and list(answer) == ["error"], value
+
+
+def test_other_requests():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1)) as bench:
+        status, value = bench.ask("GET", "/status")
+        assert status == 200 and value["subscribers"] == [{"interface": "wg1", "peers": []}]
+        assert bench.ask("GET", "/peers") == (200, {"peers": []})
+        assert bench.ask("GET", "/")[0] == 404 and bench.ask("GET", "/punch")[0] == 405
+        assert bench.ask("POST", "/status")[0] == 405
