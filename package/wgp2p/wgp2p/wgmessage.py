@@ -170,11 +170,11 @@ class Dump:
             if raw is not None:
                 self.known[raw] = (data[behind:end], peer)
             return
-        # The rest of a peer that did not fit: it stays out of `known`, since its bytes tell only a part.
+        # The rest of a peer that did not fit. `known` keeps the first part as it is, which may stand in an earlier
+        # device, too.
         if peer.key not in self._continued:
             self._continued[peer.key] = list(first.allowed_ips)
             self.device.peers[peer.key] = _copy(first)
-            self.known.pop(key_bytes(peer.key), None)
         self._continued[peer.key] += peer.allowed_ips
 
 
