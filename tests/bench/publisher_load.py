@@ -2,14 +2,13 @@
 load.py under either Python. Prints `ready`, then for every line on standard input moves one client and prints the
 monotonic ms at which WireGuard showed it.
 """
-import gc
 import sys
 
 PEERS, DEVICES = int(sys.argv[1]), int(sys.argv[2])
 STATE = sys.argv[3]
 
 from wgp2p import config, log  # noqa: E402
-from wgp2p.compat import b64encode  # noqa: E402
+from wgp2p.compat import b64encode, tune_heap  # noqa: E402
 from wgp2p.loop import READ, Loop  # noqa: E402
 from wgp2p.publisher import Publisher  # noqa: E402
 from wgp2p.wgmessage import Device, Peer  # noqa: E402
@@ -57,10 +56,13 @@ def settings():
 
 def main():
     log.set_level("error")
-    gc.threshold(131072) if hasattr(gc, "threshold") else None
     loop, wireguard, found = Loop(), MadeUp(), settings()
     publisher = Publisher(loop, wireguard, found, found.publishers[0])
     moves = [0]
+
+    def tune():
+        tune_heap()
+        loop.call_later(1000, tune)
 
     def asked(_):
         if not sys.stdin.readline():
@@ -73,6 +75,7 @@ def main():
             sys.stdout.flush()
         publisher.look()
 
+    tune()
     loop.watch(0, READ, asked)
     print("ready")
     if hasattr(sys.stdout, "flush"):

@@ -5,6 +5,7 @@ addresses (raw buffers on one, tuples on the other), socket options, strict base
 """
 import binascii
 import errno
+import gc
 import json
 import os
 import socket
@@ -229,6 +230,18 @@ def random_bytes(count):
 def random_below(limit):
     """A random integer, 0 <= n < limit <= 2**32. Its bias (below 2**-32 of `limit`) suits jitter and ids."""
     return int.from_bytes(os.urandom(8), "little") % limit
+
+
+# -- memory ---------------------------------------------------------------------------------------
+
+_COLLECT_LEAST = 131072
+
+
+def tune_heap():
+    """Let MicroPython collect after as much garbage as there is in use, at least 128 KiB: the heap does not spread
+    over all that it may have, and a large one is not walked all the time. Call it now and then."""
+    if MICROPYTHON:
+        gc.threshold(max(_COLLECT_LEAST, gc.mem_alloc() // 2))
 
 
 # -- signals --------------------------------------------------------------------------------------

@@ -3,10 +3,8 @@
 The control socket is a UNIX socket (mode 0600) that speaks the same HTTP and JSON as the publisher:
 GET /status, GET /peers, POST /punch {"peer": …}, POST /reload.
 """
-import gc
-
 from . import VERSION, config, log, process
-from .compat import MICROPYTHON, SIGHUP, SIGINT, SIGTERM, Signals, json_loads
+from .compat import SIGHUP, SIGINT, SIGTERM, Signals, json_loads, tune_heap
 from .files import make_folder, read_text
 from .links import LinkWatch
 from .loop import READ
@@ -17,7 +15,7 @@ from .subscriber import Subscriber
 from .wireguard import open_backend
 
 CONFIG_LIMIT = 1 << 20
-_COLLECT_EVERY = 131072  # bytes: keeps MicroPython's heap from spreading over all it may have
+_TUNE_HEAP_MS = 10000
 
 
 def load_config(path, state_dir=None):
@@ -45,8 +43,7 @@ class Daemon:
         log.set_level(self.config.main.log_level)
         self._warn()
         process.drop_ambient()
-        if MICROPYTHON:
-            gc.threshold(_COLLECT_EVERY)
+        self._tune_heap()
         make_folder(self.config.main.state_dir)
         self.publishers, self.subscribers = {}, {}
         listener = listen_unix(socket_path or self.config.main.state_dir + "/control.sock", 0o600)
@@ -57,6 +54,10 @@ class Daemon:
         loop.watch(self._signals.fd, READ, self._signalled)
         log.info("wgp2p %s started" % VERSION)
         self._arrange()
+
+    def _tune_heap(self):
+        tune_heap()
+        self._loop.call_later(_TUNE_HEAP_MS, self._tune_heap)
 
     def _warn(self):
         for problem in self.config.problems:
