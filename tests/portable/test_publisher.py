@@ -462,6 +462,7 @@ def test_an_interface_that_was_down():
         bench.publisher.links_changed(set([6]))
         assert bench.wireguard.take_sets() == [], "another one"
         bench.publisher.links_changed(set([7]))
+        bench.loop.advance(1)
         assert by_peer(bench.wireguard.take_sets()) == {PHONE: [(None, 25, True), (None, 0, False)],
                                                          LAPTOP: [(None, 17, True)]}
         bench.loop.advance(5000)
@@ -510,6 +511,7 @@ def test_after_a_restart():
                 os.remove(bench.folder + "/state/endpoints-wg0.json")
             folder = bench.folder
         with Bench(folder) as bench:
+            bench.loop.advance(1)
             assert by_peer(bench.wireguard.take_sets()) == by_peer(CALLED)
             row = bench.row(PHONE)
             assert (row["state"], row["endpoint"], row["seen_age"]) == ("restored", HOME, None)
@@ -591,12 +593,40 @@ def test_a_call_that_fails_is_told():
         assert [text for text in bench.logged if "CAP_NET_ADMIN" in text]
 
 
+def test_a_thousand_peers_are_called_a_few_at_a_time():
+    with Bench() as bench:
+        for number in range(200):
+            bench.wireguard.peer("wg0", key(50 + number), endpoint="203.0.113.31:%d" % (number + 1))
+        bench.loop.advance(POLL_MS)
+        bench.publisher.links_changed(set([7]))
+        most = 0
+        called = set()
+        for _ in range(200):
+            bench.loop.advance(1)
+            sets = bench.wireguard.take_sets()
+            most = max(most, len(sets))
+            called |= set([one[0] for one in sets])
+        assert len(called) == 200 and most <= 32, (len(called), most)
+
+
+def test_excluded_while_it_waits_for_its_call():
+    with Bench(excluded=()) as bench:
+        bench.hear(SECRET)
+        bench.loop.advance(3000)
+        bench.publisher.punch(SECRET)
+        bench.excluded = (SECRET,)
+        bench.configure()
+        bench.loop.advance(1000)
+        assert bench.wireguard.take_sets() == []
+
+
 def test_punch():
     with Bench() as bench:
         knows_three(bench)
         assert not bench.publisher.punch(ROUTER) and not bench.publisher.punch(SECRET)
         assert not bench.publisher.punch(key(77)) and bench.wireguard.take_sets() == []
         assert bench.publisher.punch(PHONE)
+        bench.loop.advance(1)
         assert bench.wireguard.take_sets() == [(PHONE, None, 25, True), (PHONE, None, 0, False)]
 
 

@@ -22,6 +22,7 @@ _LOOKS_PER_S = 4
 _RETRY_MS = 1000
 _REFUSED_MS = 300  # an initiation that was accepted shows by then
 _PENDING_MOST = 16
+_CALLS_AT_ONCE, _CALLS_EVERY_MS = 16, 10
 _EMPTY_MS = 5000  # an interface that is made anew may be seen before it gets its peers,
 _SETTLED_MS = 60000  # or while it gets them
 
@@ -63,7 +64,8 @@ class Publisher:
         self._peers_ms = self._fresh_ms = None  # when the interface last had peers, and when it was first seen
         self._closed = False
         self._pending = {}  # source of an initiation: (key, rx when it came)
-        self._poll_timer = self._retry_timer = None
+        self._calls = []  # (key, endpoint or None, keepalive) of peers that are to be called
+        self._poll_timer = self._retry_timer = self._call_timer = None
         self.api = Api(loop, self)
         self._take(config, values)
         self.look()
@@ -184,11 +186,24 @@ class Publisher:
                 self._call(entry.key, self._missing(entry), entry.peer.keepalive)
 
     def _call(self, key, endpoint, keepalive):
+        """Call a peer: in the loop's next round, and a few in each, since there may be a thousand."""
+        self._calls.append((key, endpoint, keepalive))
+        if self._call_timer is None:
+            self._call_timer = self._loop.call_later(0, self._call_some)
+
+    def _call_some(self):
+        some, self._calls = self._calls[:_CALLS_AT_ONCE], self._calls[_CALLS_AT_ONCE:]
+        self._call_timer = self._loop.call_later(_CALLS_EVERY_MS, self._call_some) if self._calls else None
+        for key, endpoint, keepalive in some:
+            if not self.config.excluded(key):
+                call(self._wireguard, self.interface, key, endpoint, keepalive, self._called(key))
+
+    def _called(self, key):
         def called(error):
             if error is not None:
                 log.warning("%s: %s" % (self.config.name(key), error))
 
-        call(self._wireguard, self.interface, key, endpoint, keepalive, called)
+        return called
 
     def _initiation(self, source):
         """A handshake initiation came from `source`. Nothing of it is authenticated: it only makes us look."""
@@ -322,7 +337,7 @@ class Publisher:
     def close(self):
         """Stop serving and watching; remember for the next start."""
         self._closed = True
-        for timer in (self._poll_timer, self._retry_timer):
+        for timer in (self._poll_timer, self._retry_timer, self._call_timer):
             if timer is not None:
                 timer.cancel()
         self._unwatch()
