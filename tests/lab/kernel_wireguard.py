@@ -323,7 +323,7 @@ def test_conntrack_tells_new_flows_to_the_port_and_no_others():
         assert counted(loop, seen, lambda ip=ip: udp_from(ip, 5003, (ip, OTHER_PORT + 1))) == 0
         assert counted(loop, seen, lambda ip=ip: udp_from(ip, OTHER_PORT, (ip, 5004))) == 0
     assert counted(loop, seen, lambda: sh("python3 -c '%s'" % (
-        "import socket; s = socket.socket(); s.connect_ex((\"127.0.0.1\", %d))" % OTHER_PORT))) == 0  # TCP
+        "import socket; s = socket.socket(); s.connect_ex(('127.0.0.1', %d))" % OTHER_PORT))) == 0  # TCP
     watch.close()
 
 

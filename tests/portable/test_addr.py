@@ -37,7 +37,8 @@ def test_endpoints():
 def test_networks():
     network = addr.parse_network("10.1.2.3/20")
     assert addr.format_network(network) == "10.1.0.0/20"
-    assert addr.contains(network, addr.parse_ip("10.1.15.255")) and not addr.contains(network, addr.parse_ip("10.1.16.0"))
+    assert addr.contains(network, addr.parse_ip("10.1.15.255"))
+    assert not addr.contains(network, addr.parse_ip("10.1.16.0"))
     assert not addr.contains(network, addr.parse_ip("::1"))
     assert addr.format_network(addr.parse_network("fd00::1")) == "fd00::1/128"
     assert addr.contains(addr.parse_network("0.0.0.0/0"), addr.parse_ip("8.8.8.8"))

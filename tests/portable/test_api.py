@@ -173,7 +173,8 @@ def keys(snapshot):
 def test_without_a_token():
     bench = Bench()
     for path in ("/api/peers", "/api/events", "/api/whoami", "/", "/api/nothing"):
-        for header in (None, "", "Bearer", "Bearer ", "Basic " + "r" * 64, "r" * 64, "Bearer a b", "Bearer, " + "r" * 64):
+        for header in (None, "", "Bearer", "Bearer ", "Basic " + "r" * 64, "r" * 64, "Bearer a b",
+                       "Bearer, " + "r" * 64):
             connection = bench.ask(path, headers={"authorization": header})
             assert connection.status == 401 and connection.headers == {"WWW-Authenticate": "Bearer"}, (path, header)
             assert list(connection.value()) == ["error"] and not connection.streaming

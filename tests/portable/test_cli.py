@@ -139,7 +139,8 @@ def test_where_the_daemon_is_looked_for():
 
 
 def test_no_daemon():
-    for answer in ("no such socket, nothing listens there", (200, b"<html>"), (200, b"[]"), (200, b"\xff"), (200, b"7")):
+    for answer in ("no such socket, nothing listens there", (200, b"<html>"), (200, b"[]"), (200, b"\xff"),
+                   (200, b"7")):
         for words in (("status",), ("status", "--json"), ("peers",), ("punch", "x"), ("reload",)):
             code, out, err = Bench(answer).run(*words)
             assert code == 3 and out == "" and err.startswith("wgp2p: ") and "control.sock" in err, (answer, err)

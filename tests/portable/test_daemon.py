@@ -1,4 +1,4 @@
-"""daemon.py with fake roles: what runs is what the configuration says, before and after a reload; the control socket."""
+"""daemon.py with fake roles: what runs is what the configuration says, also after a reload; the control socket."""
 import json
 import os
 
@@ -204,7 +204,8 @@ def test_punch():
         assert [role.told for role in bench.roles] == [[key(1)], [key(1)]], "both roles are asked"
         assert bench.ask("POST", "/punch", {"peer": key(3)[:6]})[0] == 409, "known to the publisher"
         assert bench.ask("POST", "/punch", {"peer": "ph"}) == (400, {"error": "'ph' may be phone or phone2"})
-        for value in (None, b"", b"{", b"[]", b"7", b"null", {"peer": None}, {"peer": 7}, {"peer": []}, {"peer": ""}, {},
+        for value in (None, b"", b"{", b"[]", b"7", b"null", {"peer": None}, {"peer": 7}, {"peer": []}, {},
+                      {"peer": ""},
                       b"\xff", {"peer": "x" * 5000}):
             status, answer = bench.ask("POST", "/punch", value)
             assert status == 400 and list(answer) == ["error"], value

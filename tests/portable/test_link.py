@@ -426,7 +426,8 @@ def test_endpoints_that_are_none():
 
 
 def test_keys_that_are_none():
-    for bad in ("", "x", key(1)[:-1], key(1) + "=", key(1) + "\n", "\x1b[2J", 7, None, True, [], {}, [key(1)], "é" * 44):
+    for bad in ("", "x", key(1)[:-1], key(1) + "=", key(1) + "\n", "\x1b[2J", "é" * 44, 7, None, True, [], {},
+                [key(1)]):
         with Bench() as bench:
             bench.connect(dict(row(1), public_key=bad), row(2))
             assert [one[0] for one in bench.take()[0][1]] == [key(2)], bad
