@@ -197,7 +197,7 @@ class Path:
         self._astray = rx == self._rx and endpoint != self._stand != self.endpoint
         if endpoint is not None and (self._stand is None or endpoint == self._asked):
             self._stand, self._astray = endpoint, False
-        if rx > self._rx:
+        if rx > self._rx and endpoint is not None:
             self._received(now, endpoint)
         self._rx, self.endpoint, self.keepalive = rx, endpoint, keepalive
 
