@@ -10,8 +10,9 @@ SMALLEST = (78, 22)  # columns and rows below which nothing is redrawn
 ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼═◄►▼░▓█·…→▁▂▃▄▅▆▇", "-|+++++++++=<>v.=#.~>#######")
 COLOURS = {"direct": "32", "no path": "33", "offline": "31"}  # ANSI; the words alone are enough
 
-NETWORKS = {"hotel": ("hotel Wi-Fi", "NAT, same port"), "mobile": ("mobile network", "NAT, other port")}
-LEFT, RIGHT = {"hotel": 0, "mobile": 21}, 53  # columns of the boxes
+NETWORKS = {"hotel": ("hotel Wi-Fi", "NAT, same port"), "mobile": ("mobile network", "NAT, other port"),
+            "office": ("office Wi-Fi", "NAT, same port")}
+LEFT, RIGHT = {"hotel": 0, "office": 0, "mobile": 21}, 53  # columns of the boxes; the office comes after the hotel
 BOX, WIRE = 19, 9  # how wide the phone's are, and where a wire meets a box
 LEVELS = "▁▂▃▄▅▆▇█"
 LEVEL_MS = 40  # one step of the strip
@@ -40,7 +41,7 @@ class Canvas:
 def topology(addresses, network=None, link="", server="", router="", seen=""):
     """The picture of who is where.
 
-    addresses: {"server", "hotel", "mobile", "router": internet address}; network: where the phone is, None while
+    addresses: {"hotel", "mobile", "office", "router": internet address}; network: where the phone is, None while
     it is off; link: the word between phone and router ("direct", "no path"), "" for none; server and router: what
     runs there, as text; seen: the endpoint at which the server sees the phone."""
     canvas = Canvas(78, 16)
@@ -52,8 +53,8 @@ def topology(addresses, network=None, link="", server="", router="", seen=""):
     canvas.text(44, 5, " the internet ")
     canvas.text(39, 4, "┬")
     canvas.text(39, 5, "┴")
-    for name, (title, kind) in NETWORKS.items():
-        _behind_nat(canvas, LEFT[name], BOX, addresses[name], title, kind)
+    for name in ("office" if network == "office" else "hotel", "mobile"):
+        _behind_nat(canvas, LEFT[name], BOX, addresses[name], *NETWORKS[name])
     _behind_nat(canvas, RIGHT, 78 - RIGHT, addresses["router"], "the router's", "provider: a NAT")
     canvas.box(RIGHT, 11, 78 - RIGHT, "router: WireGuard and", "wgp2p (subscriber)", router)
     _join(canvas, RIGHT)
@@ -107,7 +108,7 @@ MILESTONES = ("moved", "server knows", "router sends", "first answer")
 
 def progress(marks, elapsed, first="moved"):
     """One line: what has happened since the phone moved, and what is awaited. marks: three times in s or None."""
-    cells, awaited = [f"{first} 0.00 s"], False
+    cells, awaited = [first], False
     for name, mark in zip(MILESTONES[1:], marks):
         if mark is not None:
             cells.append(f"{name} {mark:.2f} s")
@@ -182,7 +183,7 @@ class Screen:
 
     def draw(self, *parts):
         """Redraw the frame: parts (lists of lines) below each other, as many as fit, with a line between them where
-        there is room."""
+        there is room. True when all were shown."""
         shown, left = [], self._rows
         for part in parts:
             if part and len(part) <= left:
@@ -194,6 +195,7 @@ class Screen:
         up = f"\x1b[{self._drawn}A" if self._drawn else "\x1b[?25l"
         self._write(up + "\r" + "".join(self._line(line) + "\x1b[K\n" for line in frame) + "\x1b[J")
         self._drawn = len(frame)
+        return all(part in shown for part in parts if part)
 
     def close(self):
         """Give the cursor back."""

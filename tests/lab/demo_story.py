@@ -19,7 +19,7 @@ sys.path.insert(0, str(PACKAGE))
 from wgp2p import table  # noqa: E402
 
 TITLE = "wgp2p: a phone with the plain WireGuard app reaches a router behind NAT"
-NETWORK = {"hotel": "nata", "mobile": "natb"}
+NETWORK = {"hotel": "nata", "mobile": "natb", "office": "natc"}
 
 
 class Failure(Exception):
@@ -38,6 +38,7 @@ class Story:
         self.seen = ""  # where the server's daemon sees the phone
         self.sentence, self.progress = "", ""
         self.moves, self.steps = [], []
+        self.table_shown = False
         self._next_status = self._next_draw = 0
 
     # -- what is seen
@@ -57,7 +58,7 @@ class Story:
         memory = [f"{daemon.interpreter}, {daemon.memory_kb() / 1024:.1f} MB" if daemon else ""
                   for daemon in (self.publisher, self.subscriber)]
         outer = {name: self.lab.outer(network) for name, network in NETWORK.items()}
-        outer.update(server=self.lab.outer(SERVER), router=self.lab.outer(self.lab.nat_of[ROUTER]))
+        outer.update(router=self.lab.outer(self.lab.nat_of[ROUTER]))
         link = ("direct" if self.is_direct() else "no path") if self.network else ""
         return demo_screen.topology(outer, self.network, link, *memory, self.seen)
 
@@ -88,8 +89,9 @@ class Story:
         if self.view.live and now >= self._next_draw:
             clock = f"{now - self.began:.0f} s"
             text = textwrap.wrap(self.sentence, self.view.width)
-            self.view.draw([TITLE.ljust(self.view.width - len(clock)) + clock], self.picture(),
-                           (text + ["", ""])[:max(2, len(text))] + [self.progress], self.strip(), self.table())
+            self.table_shown = self.view.draw(
+                [TITLE.ljust(self.view.width - len(clock)) + clock], self.picture(),
+                text + [""] * (2 - len(text)) + [self.progress], self.strip(), self.table())
             self._next_draw = now + 0.25
 
     def until(self, condition, seconds, why):
@@ -126,24 +128,24 @@ class Story:
     # -- what happens
 
     def start(self):
-        self.tell("A small internet is being built, of network namespaces, with real NATs and the kernel's WireGuard: "
-                  "router and server have a tunnel between them, the phone is off.")
+        self.tell("A small internet is being built of network namespaces, with real NATs and the kernel's WireGuard. "
+                  "Router and server have a tunnel.")
         self.doing(self.lab.up)
-        self.tell("The public server starts wgp2p as the publisher (here under python3): it tells the router where its "
+        self.tell("The public server starts wgp2p as the publisher, under python3: it can tell the router where its "
                   "WireGuard sees the phone.")
         self.publisher = self.doing(self.lab.daemon(SERVER, "python3", named(
             pairs.publisher_config(self.lab, SERVER))).start)
-        self.tell("The router starts wgp2p as the subscriber (under MicroPython, as on OpenWrt): it listens to the "
-                  "server, through the tunnel between them.")
+        self.tell("The router starts wgp2p as the subscriber, under MicroPython as on OpenWrt: it listens to the "
+                  "server through their tunnel.")
         config = named(pairs.subscriber_config(self.lab, ROUTER))
         config += "\n" + uci(("peer", {"name": "server", "public_key": self.lab.key(SERVER)}))
         subscriber = self.subscriber = self.doing(self.lab.daemon(ROUTER, "micropython", config).start)
         self.until(lambda: "publisher server: connected" in subscriber.log(), 30, "the router follows the server")
         self.observer = Observer(self.lab)
         self.observer.start()
-        memory = [f"{daemon.memory_kb() / 1024:.1f} MB of memory under {daemon.interpreter}"
-                  for daemon in (self.publisher, subscriber)]
-        self.tell(f"Both run: the publisher with {memory[0]}, the subscriber with {memory[1]}.")
+        memory = [f"{daemon.memory_kb() / 1024:.1f} MB" for daemon in (self.publisher, subscriber)]
+        self.tell(f"Both run, the publisher with {memory[0]} of resident memory under python3, the subscriber with "
+                  f"{memory[1]} under MicroPython.")
         self.pause(5)
 
     def switch_on(self):
@@ -181,25 +183,26 @@ class Story:
         if not knew <= sent <= answered:
             raise Failure(f"{what}: not in this order: {demo_screen.progress(marks, 0, first)}")
         self.steps.append((what, marks))
-        self.tell(f"They talk directly after {answered:.1f} s, the phone being at {self.row()['endpoint']}. For "
-                  f"{knew:.1f} s nobody could know, until its WireGuard spoke to the server. The other "
-                  f"{answered - knew:.2f} s are wgp2p's and the packets' way.")
+        self.tell(f"Direct after {answered:.1f} s. For {knew:.1f} s nobody could know where the phone is, until its "
+                  f"WireGuard spoke to the server; wgp2p and the way took {answered - knew:.2f} s.")
         self.progress = demo_screen.progress(marks, 0, first)
         if not self.view.live:
-            self.view.lines([self.progress, "", *self.picture(), "", *self.strip(), "", *self.table()])
+            self.view.lines([self.progress, "", *self.picture(), "", *filter(None, self.strip()), "", *self.table()])
         self.pause(6)
 
     def tell_all(self):
         self.start()
-        self.step("connect", "switched on", self.switch_on,
-                  "In the hotel Wi-Fi the phone's WireGuard is switched on. It knows where server and router are; the "
-                  "router must be told where the phone is, since its NAT opens only from inside.")
+        self.step("connect", "app on", self.switch_on,
+                  "In the hotel the phone's WireGuard is switched on. It knows where the router is; the router must "
+                  "hear where the phone is, to open its NAT from inside.")
         self.step("hotel → mobile", "moved", lambda: self.move("mobile"),
-                  "The phone leaves the Wi-Fi for the mobile network: a new address, and this NAT gives it another "
-                  "port too. Nobody was told: the router still believes in the old one, and its NAT lets nothing in.")
-        self.step("mobile → hotel", "moved", lambda: self.move("hotel"),
-                  "Back to the hotel Wi-Fi. All NATs have forgotten the phone: again the router's must be opened from "
-                  "inside, towards the right address and port.")
+                  "The phone goes to the mobile network: a new address, another port from its NAT. Nobody told the "
+                  "router: it sends to the old one.")
+        self.step("mobile → office", "moved", lambda: self.move("office"),
+                  "And into the Wi-Fi of an office: again the router's NAT must be opened from inside, towards an "
+                  "address it never heard of.")
+        if self.view.live and not self.table_shown:
+            self.view.lines(["", *self.table()])
         self.view.lines(["", *demo_screen.closing(self.steps)])
 
 
@@ -216,7 +219,7 @@ def named(config):
 
 def play(view):
     """Build the lab, tell the story on a Screen, delete the lab; the exit code."""
-    lab = Topology(networks=("cone", "eim-shift"))
+    lab = Topology(networks=("cone", "eim-shift", "cone"))
     try:
         Story(lab, view).tell_all()
         return 0
