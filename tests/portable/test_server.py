@@ -499,3 +499,35 @@ def test_sockets_are_closed():
             round_of_all()
         assert len(os.listdir("/proc/self/fd")) == before
     run(test)
+
+
+def test_a_peer_that_vanished_is_given_up_in_half_a_minute():
+    """The kernel's part; getsockopt is CPython's alone."""
+    if compat.MICROPYTHON:
+        return
+    seen = []
+
+    class Socket:
+        def setsockopt(self, *words):
+            seen.append(words)
+
+        def setblocking(self, _):
+            pass
+
+        def fileno(self):
+            return os.open("/dev/null", os.O_RDONLY)
+
+        def close(self):
+            pass
+
+    class Listener(Socket):
+        def accept(self):
+            if seen:
+                raise OSError(compat.EMFILE, "enough")
+            return Socket(), ("192.0.2.1", 4000)
+
+    loop = Loop()
+    loop.watch = lambda *_: None
+    server = Server(loop, Listener(), None)
+    server._on_listener(READ)
+    assert (compat.IPPROTO_TCP, compat.TCP_USER_TIMEOUT, 30000) in seen

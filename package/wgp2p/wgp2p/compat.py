@@ -25,7 +25,7 @@ SO_RCVBUF = 0x1002 if _MIPS else 8
 SO_RCVTIMEO_OLD = 0x1006 if _MIPS else 20
 SO_BINDTODEVICE = 25
 SO_ATTACH_FILTER = 26
-IPPROTO_TCP, TCP_NODELAY = 6, 1
+IPPROTO_TCP, TCP_NODELAY, TCP_USER_TIMEOUT = 6, 1, 18
 IPPROTO_IPV6, IPV6_V6ONLY = 41, 26
 # Linux numbers that neither `errno` module of MicroPython names; MIPS has its own from 35 up.
 ECONNRESET = errno.ECONNRESET

@@ -29,6 +29,7 @@ from .compat import (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_NODELAY,
+    TCP_USER_TIMEOUT,
     bind_to_device,
     is_again,
     open_socket,
@@ -47,6 +48,7 @@ _ACCEPTS = 16  # in one round of the loop
 _PIECE = 4096
 _REFUSED_EXTRA = 32  # connections above the limit that are still told why
 _LINGER_MS = 1000
+_UNACKNOWLEDGED_MS = 30000  # two heartbeats of an event stream
 _PAUSE_MS = 1000  # of accepting, when the machine has no descriptors left
 
 
@@ -99,6 +101,8 @@ class Server:
             peer = sockaddr_text(address)
             if peer[0]:
                 sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # an event waits for no acknowledgement
+                # A peer that vanished acknowledges nothing: without this the kernel would wait for it for 15 minutes.
+                sock.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
             self._welcome(Connection(self, sock, peer))
 
     def _accept_failed(self, error):
