@@ -1,0 +1,53 @@
+"""More than one of everything."""
+import time
+
+from pairs import start_all, start_pair, wait_path
+from programs import Pinger
+from scenes import connected, join, wait_connected
+from waiting import wait_for
+
+CROWD = 20
+
+
+def test_two_devices_two_servers(make_lab, interpreter):
+    """Two remote devices follow two publishers, one of which dies while the client roams."""
+    lab = make_lab(servers=2, devices=("cone", "cone"))
+    publishers, subscribers = start_all(lab, interpreter)
+    join(lab, "cli0", "nata")
+    pingers = [Pinger("cli0", lab.tunnel(device)) for device in lab.devices]
+    for device in lab.devices:
+        wait_connected(lab, device=device)
+    moved = lab.move("cli0", "natb")
+    publishers["pub"].kill()
+    for device, pinger in zip(lab.devices, pingers):
+        print(f"{device} followed after {pinger.wait_after(moved, 20):.2f} s with one publisher killed")
+        wait_path(subscribers[device], "cli0", "direct")
+        assert connected(lab, "cli0", device)
+    publishers["pub"].start()
+    moved = lab.move("cli0", "nata")
+    publishers["pub2"].freeze()  # it does not even close its connections
+    for device, pinger in zip(lab.devices, pingers):
+        print(f"{device} followed after {pinger.wait_after(moved, 40):.2f} s with the other frozen")
+        pinger.stop()
+
+
+def test_crowd_roams(make_lab, interpreter):
+    """20 clients from one NAT to another at the same moment."""
+    lab = make_lab(clients=CROWD)
+    _, subscriber = start_pair(lab, interpreter)
+    lab.move(lab.clients, "nata")
+    for client in lab.clients:
+        lab.wg_up(client)
+
+    def here(address):
+        peers = lab.peers("rem")
+        return all((peers[client].endpoint or "").startswith(address) and peers[client].rx for client in lab.clients)
+
+    wait_for(lambda: here(lab.outer("nata")), 40, "all are connected", every=0.3)
+    rx = {client: lab.peer("rem", client).rx for client in ("cli0", "cli19")}
+    moved = lab.move(lab.clients, "natb")
+    wait_for(lambda: here(lab.outer("natb")), 40, "all are followed", every=0.3)
+    print(f"{CROWD} followed after {time.monotonic() - moved:.1f} s")
+    wait_for(lambda: all(row["path"] == "direct" for row in subscriber.status()["subscribers"][0]["peers"]
+                         if row["name"].startswith("cli")), 20, "all are direct", every=0.5)
+    assert all(lab.peer("rem", client).rx > before for client, before in rx.items())
