@@ -27,14 +27,14 @@ With wgp2p on server and router they talk directly, wherever the phone goes.
 
 
 def build_image(live):
-    """The VM's image, with the seconds counted while it is made."""
+    """The VM's image, with the seconds counted while it is made (unless sudo may have to ask for a password)."""
     begin = time.monotonic()
     building = subprocess.Popen([HERE / "vm", "build"])
     printed = 0
     while building.poll() is None:
         time.sleep(0.2)
         seconds = time.monotonic() - begin
-        if seconds - printed > (1 if live else 15):
+        if os.geteuid() == 0 and seconds - printed > (1 if live else 15):
             printed = seconds
             sys.stdout.write(f"  {seconds:3.0f} s" + ("\r" if live else "\n"))
             sys.stdout.flush()

@@ -144,7 +144,7 @@ def closing(steps):
     lines += [what.ljust(LABEL) + bar(*marks) + f" {marks[2]:.1f}" for what, marks in steps]
     lines += ["", "A roam with the original project's polling scripts (measured earlier, not now):"]
     lines += [what.ljust(LABEL) + bar(knew, end, end) + f" {end:.1f}" for what, knew, end in ORIGINAL]
-    lines += ["", "░ nobody can know yet: the phone's WireGuard speaks to the server every 10 s",
+    lines += ["", "░ nobody can know yet: the phone speaks to the server every 10 s; luck, 0 to 10",
               "▓ the server knows, the router does not send there yet: what wgp2p shortens",
               "█ the router has sent, which opens its NAT; the first answer is on its way", "",
               left + "".join(f"{name:>15}" for name in (*MILESTONES[1:], "wgp2p's share"))]
