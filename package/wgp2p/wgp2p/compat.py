@@ -44,13 +44,7 @@ if MICROPYTHON:
     _libc = ffi.open(None)
 else:
     import array
-    import hmac
     import signal
-
-    try:  # split out of OpenWrt's python3-light
-        import ctypes
-    except ImportError:
-        ctypes = None
 
 
 # -- clock ----------------------------------------------------------------------------------------
@@ -212,8 +206,7 @@ def json_loads(text):
 
 def equal(one, other):
     """Whether two byte strings are the same, in a time that does not tell where they differ."""
-    if not MICROPYTHON:
-        return hmac.compare_digest(one, other)
+    # Not hmac.compare_digest: its module alone costs CPython 4 MB.
     if len(one) != len(other):
         return False
     difference = 0
@@ -309,7 +302,9 @@ def libc(result, name, arguments):
     s string), or None where CPython comes without ctypes."""
     if MICROPYTHON:
         return _libc.func(result, name, arguments)
-    if ctypes is None:
+    try:  # imported where it is used, to save memory; split out of OpenWrt's python3-light
+        import ctypes
+    except ImportError:
         return None
     kinds = {"i": ctypes.c_int, "I": ctypes.c_uint, "l": ctypes.c_long, "L": ctypes.c_ulong, "P": ctypes.c_void_p,
              "s": ctypes.c_char_p}

@@ -11,9 +11,6 @@ import struct
 from .compat import EINTR, MICROPYTHON, SIGKILL, libc
 from .loop import READ, WRITE
 
-if not MICROPYTHON:
-    import subprocess
-
 _PR_CAP_AMBIENT, _IS_SET, _RAISE, _CLEAR_ALL = 47, 1, 2, 4  # linux/prctl.h
 _LAST_CAP = 40  # CAP_CHECKPOINT_RESTORE
 _CHUNK = 4096
@@ -206,6 +203,8 @@ else:
 
     def _spawn(path, argv, environment):
         """(pid, stdin, stdout, stderr) of a started program."""
+        import subprocess  # here, since most daemons never start a program
+
         pairs = dict(word.split("=", 1) for word in environment)
         try:
             child = subprocess.Popen(argv, executable=path, env=pairs, stdin=subprocess.PIPE,
