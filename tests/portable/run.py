@@ -16,8 +16,12 @@ sys.path[:0] = [HERE, HERE + "/../../package/wgp2p"]
 
 
 def main(path, names):
+    import gc
+
     import helpers
 
+    if hasattr(gc, "threshold"):  # as the daemon does: else what lives is strewn all over MicroPython's heap
+        gc.threshold(131072)
     sys.path.insert(0, folder(path))
     module = __import__(path.rpartition("/")[2].partition(".")[0])
     failed = 0

@@ -262,12 +262,16 @@ def test_the_interface_seen_before_it_has_its_peers():
 
 
 def test_a_new_peer_while_the_publisher_is_out_of_reach():
-    with Bench() as bench:
-        bench.connected()
-        bench.stream.end()
-        bench.wireguard.peer("wg0", key(3), allowed_ips=("10.0.0.3/32",))
-        bench.loop.advance(3000)
-        assert "Last-Event-ID" not in bench.stream.headers
+    for wait in (0, 3000):
+        with Bench() as bench:
+            bench.connected()
+            bench.stream.end()
+            bench.loop.advance(wait)  # then a connection is under way that would go on where it was
+            assert len(bench.client.open()) == (1 if wait else 0)
+            bench.wireguard.peer("wg0", key(3), allowed_ips=("10.0.0.3/32",))
+            bench.subscriber.look()
+            bench.loop.advance(3000)
+            assert "Last-Event-ID" not in bench.stream.headers and len(bench.client.open()) == 1
 
 
 def test_an_interface_that_is_missing():
@@ -608,6 +612,32 @@ def test_changes_a_hundred_times_a_second():
         assert bench.wireguard.reads - reads < 300, bench.wireguard.reads - reads
         assert len(bench.sets(PHONE)) <= 12 + 11
         assert len(bench.logged) < 40, len(bench.logged)
+
+
+def test_states_that_flip_are_not_all_told():
+    with Bench() as bench:
+        bench.connected()
+        before = len(bench.logged)
+        for number in range(1200):
+            bench.tell(PHONE, NEW if number % 2 else OLD)
+            bench.loop.advance(60)
+            bench.hear(PHONE, bench.wireguard.get("wg0", PHONE).endpoint)
+        assert len(bench.changed) > 100, "there is something to tell"
+        assert len(bench.logged) - before <= 3 * 30, len(bench.logged)
+
+
+def test_a_fault_of_ours_does_not_end_the_looking():
+    with Bench() as bench:
+        bench.connected()
+        path = bench.subscriber.paths[PHONE]
+        path.act, act = None, path.act
+        for _ in range(3):
+            bench.loop.advance(1500)
+        path.act = act
+        assert len([text for text in bench.logged if "TypeError" in text]) >= 2
+        reads = bench.wireguard.reads
+        bench.loop.advance(3000)
+        assert bench.wireguard.reads >= reads + 2
 
 
 def test_our_own_addresses():

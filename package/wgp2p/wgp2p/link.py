@@ -275,8 +275,9 @@ class Link:
 
     def ask_anew(self):
         """Have a whole snapshot come: now where there is a connection, else with the next one."""
+        resuming = self._stream is not None and self._last_id is not None
         self._last_id = None
-        if self.connected_ms is not None:
+        if self.connected_ms is not None or resuming:
             self.hurry(True)
 
     def _complain(self, text):

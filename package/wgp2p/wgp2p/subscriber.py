@@ -11,7 +11,9 @@ from .resolver import Resolver
 
 _SESSION_S = 180  # WireGuard's REJECT_AFTER_TIME
 _OWN_ADDRESSES_MS = 30000
+_POLL_MS = 1500
 _LOOK_EVERY_MS = 50
+_LINES_A_MINUTE = 30  # in the log, for each peer
 
 
 class Subscriber:
@@ -33,6 +35,7 @@ class Subscriber:
         self._closed = False
         self._looked_ms = 0
         self._refusals = {}  # key: how the last change of this peer went, as text
+        self._minute, self._lines = None, {}  # {key: lines logged of it in this minute}
         self._own, self._own_ms = [], None
         self._resolver = Resolver(loop)
         self.configure(config, sections)
@@ -151,9 +154,9 @@ class Subscriber:
         self._reading = False
         if self._closed:
             return
+        self._schedule(_POLL_MS)  # whatever happens below
         if error is not None:
             self._report(str(error))
-            self._schedule(1000)
             return
         self._report("")
         now = self._loop.now()
@@ -165,7 +168,7 @@ class Subscriber:
         for key in [key for key in self.paths if key not in device.peers]:
             del self.paths[key]
             self._refusals.pop(key, None)
-        wait = 1500
+        wait = _POLL_MS
         fresh_peer = False
         for key in device.peers:
             peer = device.peers[key]
@@ -233,7 +236,14 @@ class Subscriber:
         words = path.state + " at " + path.endpoint if path.state == DIRECT and path.endpoint else path.state
         if took_ms:
             words += " after %.1f s" % (took_ms / 1000)
-        log.info("%s: %s%s" % (self.config.name(key), words, ", " + path.reason if path.reason else ""))
+        minute = self._loop.now() // 60000
+        if minute != self._minute:
+            self._minute, self._lines = minute, {}
+        lines = self._lines[key] = self._lines.get(key, 0) + 1
+        if lines < _LINES_A_MINUTE:
+            log.info("%s: %s%s" % (self.config.name(key), words, ", " + path.reason if path.reason else ""))
+        elif lines == _LINES_A_MINUTE:
+            log.warning("%s: changes too often to tell each time" % self.config.name(key))
         self._changed(key, path)
 
     def _new_interface(self, now, device):
