@@ -109,7 +109,11 @@ class Bench:
         log._write = lambda level, text: self.logged.append(text)
         self.write(text)
         self.loop = Loop()
-        self.daemon = daemon.Daemon(self.loop, self.path)
+        try:
+            self.daemon = daemon.Daemon(self.loop, self.path)
+        except Exception:  # a daemon that does not start, and no __exit__ to come
+            self.__exit__()
+            raise
 
     def _role(self, interface, sections):
         self.roles.append(FakeRole(interface, sections))

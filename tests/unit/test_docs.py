@@ -141,7 +141,7 @@ def test_protocol_names_the_limits():
                   "more than %d removals ago" % registry.REMOVALS_KEPT,
                   "%d s without a byte" % (link.SILENCE_MS // 1000),
                   "comes again after 0.5, 1, 2, 4, 8, then every %d s" % (link.BACKOFF_MS[-1] // 1000),
-                  "after 401 or 403 every %d s" % (link.REFUSED_MS // 1000),
+                  "After 401 or 403 it comes every %d s" % (link.REFUSED_MS // 1000),
                   "`/api/peers` every %d s instead" % (link.POLL_MS // 1000)):
         assert words in re.sub(r"\s+", " ", PROTOCOL), words
     assert link.BACKOFF_MS == (500, 1000, 2000, 4000, 8000, 15000)
