@@ -66,13 +66,8 @@ class Subscriber:
                 self.servers[label] = PublicServer(self._loop, self._wireguard, self._resolver, self, wanted[label],
                                                    config.main.keep_dir)
                 self._allowed = None
-        admitted = False
         for key in self.paths:
-            options = self._options(key)
-            admitted = admitted or (self.paths[key].options.exclude and not options.exclude)
-            self.paths[key].options = options
-        if admitted:
-            self._ask_anew()
+            self.paths[key].options = self._options(key)
         self.look()
 
     def _options(self, key):
@@ -85,8 +80,9 @@ class Subscriber:
     # -- what publishers say ----------------------------------------------------------------------------
 
     def knows(self, key):
-        """Whether WireGuard here has this peer and it is one to take care of."""
-        return key in self.paths and not self.config.excluded(key) and key not in self._server_keys()
+        """Whether WireGuard here has this peer and it is no public server. (An excluded one is listened to, and not
+        touched: after a reload it may be ours.)"""
+        return key in self.paths and key not in self._server_keys()
 
     def check_endpoint(self, endpoint):
         """ValueError for one of this machine's own addresses."""
@@ -185,7 +181,8 @@ class Subscriber:
             if due is not None and due > now:  # what was due by now has just been done, or cannot be
                 wait = min(wait, max(20, due - now))
         if fresh_peer:  # what was said of it before is not kept
-            self._ask_anew()
+            for server in self.servers.values():
+                server.ask_anew()
         if self._again:
             self._again = False
             wait = 0
@@ -261,9 +258,6 @@ class Subscriber:
             if problem:
                 log.warning("subscriber on %s: %s" % (self.interface, problem))
 
-    def _ask_anew(self):
-        for server in self.servers.values():
-            server.ask_anew()
 
     def _schedule(self, wait_ms):
         if self._timer is not None:
