@@ -14,8 +14,8 @@ UNDISTURBED_S = 60
 @pytest.mark.slow
 def test_paths_of_their_own(make_lab, interpreter):
     """cli0 is on the device's own LAN and says nothing but keepalives; cli1 is hard-coded and excluded; cli2 has
-    another port towards the device than towards the publisher, and the device's port is forwarded. What the publisher sees of
-    them changes all the time."""
+    another port towards the device than towards the publisher, and the device's port is forwarded. What the
+    publisher sees of them changes all the time."""
     lab = make_lab(devices=("open",), networks=("cone", "symmetric"), clients=3)
     lab.daemon("pub", interpreter, publisher_config(lab, "pub")).start()
     subscriber = lab.daemon("rem", interpreter, subscriber_config(lab, "rem", excluded=("cli1",))).start()
