@@ -143,6 +143,7 @@ class World:
         # the subscriber
         self.path = Path(self.now, options or Options(), lambda n: n // 2)
         self.sets = []  # [(ms, endpoint or None, keepalive, nudge)]
+        self.probes = []  # [ms]
         self.history = []  # [(ms, state)]
         self._look_ms = None
         self.sent_ms = self.now
@@ -281,6 +282,7 @@ class World:
         if change is not None:
             self._set(change)
         if path.take_probe():
+            self.probes.append(self.now)
             self._device_sends([("probe" if kind == "data" else kind, session)
                                 for kind, session in self.device.message(self.now)])
         due, poll = path.next_ms(), path.poll_ms(self.now)

@@ -154,7 +154,10 @@ def test_any_life_ends_direct_and_stays_so(events, device_open, last, busy):
     world.go(HOME if last is SYMMETRIC and not device_open else last)
     if last is FORWARDED and not device_open:
         world.go(CAFE)
-    world.until(world.connected, world.path._patience_ms() + 70000)
+    limit = SILENCE_MS + 22000 + 70000
+    if not world.device.valid(world.now, world.client.sends):
+        limit += 180000  # the client may send into a session that the device has lost, until it ends
+    world.until(world.connected, limit)
     world.run(60000)
     since = world.now
     world.run(300000)

@@ -4,24 +4,25 @@ Pure: it is told what publishers say and what WireGuard says, with the time, and
 
 1. An excluded peer is never touched.
 2. A new endpoint from a publisher is applied at once when the peer stands on one that the publishers have left, or
-   where nothing has been received. On a path of its own (WireGuard followed the client to where no publisher sees it)
-   it waits until nothing has come for the silence limit, and no answer to a probe either (probe.py says why silence
-   alone proves nothing).
+   where nothing has been received. A path of its own (WireGuard followed the client to where no publisher sees it) is
+   asked first, with a probe, and keeps the peer as long as it answers.
 3. Applying is followed by a burst of nudges until something is received. Then the path is direct. A path on which
    WireGuard already receives what the publisher says only now needs nothing.
 4. WireGuard is never fought. When it leaves the applied endpoint by itself because the client sends from elsewhere,
-   that stays, and the applied one is not tried again until a publisher names a different one or silence sets in.
+   that stays, and the applied one is not tried again until a publisher names a different one or the path is dead.
    Only for the first moments a turn back to where the client was before is taken for packets still under way.
 5. It never gives up while the client is online: after the burst the pauses grow, and every new fact starts it anew.
-   In these pauses a path of its own that fell silent gets every second turn.
+   In these pauses a path of its own that died gets every second turn.
 6. A peer that no publisher has seen for `stale_after` loses its keepalive, and gets it back with the next sign of life.
 7. What someone else changed (keepalive, endpoint) is set again, but no endpoint over one that receives.
 8. Whatever is said how often: sets are limited to a burst of 12 and then one a second.
+9. Silence alone proves nothing (probe.py says why). A path that has been silent is asked; it is dead when two probes
+   stay without an answer.
 
-With several publishers the freshest observation wins. An observation is as fresh as the moment at which the publisher
-saw the client at that endpoint; one that only repeats what was said is no fresher, so two publishers that see
-different ports of one client do not take turns. Where they do (one hears from the client only now and then), rule 2
-protects the path that works: only the publisher that saw the client leave an endpoint can say that it left.
+With several publishers the freshest observation wins. It is as fresh as the moment at which the publisher saw the
+client there; repeating it makes it no fresher, so two publishers that see different ports of one client do not take
+turns. Where they do (one hears from the client only now and then), rule 2 protects the path that works: only a
+publisher that saw the client at an endpoint can say that it left.
 """
 
 DIRECT, TRYING, OFFLINE, STATIC = "direct", "trying", "offline", "static"
@@ -30,10 +31,10 @@ BURST_MS = (0, 200, 500, 1000, 2000, 4000)
 RETRY_FIRST_MS, RETRY_MOST_MS = 5000, 60000
 IN_FLIGHT_MS = 2000  # packets sent before a roam may still arrive for this long
 CLIENT_KEEPALIVE_MS = 25000  # what clients are told to use
-SILENT_MS = 52000  # a client that lost one keepalive is not silent; and its publisher says within 40 s that it sleeps
-RHYTHM_MOST_MS = 150000  # WireGuard itself speaks every 120 s, with the keepalive that comes next
 ANSWER_MS = 11000  # WireGuard answers a data packet within 10 s
-ASKED_MS = 10000  # how long a punch makes even an offline peer worth calling
+PROBES = 2  # one may be lost, or its answer
+SESSION_MS = 180000  # a session's life; WireGuard speaks by itself before it ends
+ASKED_MS = 15000  # how long a punch makes even an offline peer worth calling
 SETS_AT_ONCE, SET_EVERY_MS = 12, 1000
 UNSEEN_AGE_MS = 40000  # the age of an observation whose publisher cannot tell it
 LEFT_MOST = 4
@@ -96,10 +97,9 @@ class Path:
         self._stand = None  # where it has to stand: there, or where we set it since
         self._asked = None  # the endpoint of the last Change, until a reading shows it
         self._astray = False  # two readings in a row found it elsewhere, and no packet did that: someone else writes
-        self._probed_ms = None  # when a probe was last wanted
-        self._probe = False  # and is to be sent
-        self._rhythm_ms = 0  # the longest recent pause between signs of life
-        self._hold_until = None  # a session from before our start may be alive: let it show
+        self._doubt = False  # there is reason to ask whether the path still works
+        self._probes, self._probed_ms = 0, now  # sent without an answer, and when the last one
+        self._probe = False  # one is to be sent now
         # what publishers say
         self._sources = {}
         self._managed = False  # a publisher has named it
@@ -129,9 +129,14 @@ class Path:
             fresh = old.fresh_ms
         self._sources[source] = Observation(endpoint, fresh, quiet, seen)
         if old is not None and old.endpoint is not None and not same:
-            self._leave(now, old.endpoint, endpoint)
-        if old is not None and old.quiet and not quiet:
-            self._restart(now)
+            self._left.pop(endpoint, None)
+            self._left[old.endpoint] = now
+            if len(self._left) > LEFT_MOST:
+                del self._left[min(self._left, key=self._left.get)]
+        if old is not None and old.quiet and not quiet:  # the client woke up
+            self._question(now)
+            if not self._confirmed:
+                self._begin(now)
         self._choose(now)
 
     def forget(self, now, source):
@@ -149,37 +154,31 @@ class Path:
     def punch(self, now):
         """Someone asks to connect now: the burst starts anew, even for a peer that is offline."""
         self._unsettle(now)
-        self._hold_until = None
         self._asked_until = now + ASKED_MS
         self._tokens = max(self._tokens, 1)
 
-    def _leave(self, now, endpoint, towards):
-        self._left.pop(towards, None)
-        self._left[endpoint] = now
-        if len(self._left) > LEFT_MOST:
-            del self._left[min(self._left, key=self._left.get)]
-
     def _choose(self, now):
-        best = None
-        for source in sorted(self._sources):
-            seen = self._sources[source]
-            if seen.endpoint is not None and (best is None or seen.rank() > best.rank()):
-                best = seen
-        target = best.endpoint if best else None
+        named = [self._sources[source] for source in sorted(self._sources) if self._sources[source].endpoint]
+        target = max(named, key=Observation.rank).endpoint if named else None
         if target == self._target:
             return
         self._target = target
         self._unsettle(now)
-        if target is not None and target == self._stand == self._rx_endpoint:
-            self._confirmed = self._heard(now, self._silence_ms())
+        self._confirmed = self._works(now)
 
     def _unsettle(self, now):
-        """What was found out about the target does not hold any more."""
-        self._confirmed = False
-        self._applied = False
-        self._restart(now)
+        """What was found out does not hold any more."""
+        self._question(now)
+        self._begin(now)
 
-    def _restart(self, now):
+    def _question(self, now):
+        self._doubt = True
+        if now - self._probed_ms >= ANSWER_MS:
+            self._probes = 0
+
+    def _begin(self, now):
+        """The burst, anew."""
+        self._confirmed = self._applied = False
         self._step = 0
         self._begin_ms = self._due_ms = now
 
@@ -187,11 +186,12 @@ class Path:
 
     def reading(self, now, endpoint, keepalive, rx, recent=False):
         """The peer as WireGuard has it: `keepalive` in s, `rx` in bytes. `recent`: its last handshake is young by the
-        machine's clock; asked only at the first look, of a session from before our start."""
+        machine's clock; asked only at the first look, of a session from before our start that may be alive."""
         if self._rx is None:
             self._rx = rx
-            if recent and endpoint is not None:
-                self._hold_until = now + self._silence_ms()
+            if recent:
+                self._rx_endpoint = endpoint
+                self._asked_until = now + ASKED_MS
         elif rx < self._rx:
             self.recreated(now)
         self._astray = rx == self._rx and endpoint != self._stand != self.endpoint
@@ -202,11 +202,11 @@ class Path:
         self._rx, self.endpoint, self.keepalive = rx, endpoint, keepalive
 
     def recreated(self, now):
-        """The interface is a new one: no session, no endpoint, counters from zero."""
+        """The interface is a new one: no session, no endpoint, counters from zero. Where the client was last heard
+        from stays known: on a path of its own it may still be there, and not notice for two minutes."""
         if self._rx is not None:
             self._rx = 0
-        self.rx_ms = self._rx_endpoint = self._stand = self._asked = self._hold_until = self.endpoint = None
-        self._rhythm_ms = 0
+        self.rx_ms = self._stand = self._asked = self.endpoint = None
         self._unsettle(now)
 
     def applied(self, now, endpoint, keepalive, rx):
@@ -217,19 +217,15 @@ class Path:
         self._asked = None
 
     def _received(self, now, endpoint):
-        if endpoint == self._rx_endpoint and now - self.rx_ms <= RHYTHM_MOST_MS:
-            self._rhythm_ms = max(now - self.rx_ms, self._rhythm_ms * 7 // 8)
         self.rx_ms, self._rx_endpoint, self._stand = now, endpoint, endpoint
-        self._hold_until = None
+        self._doubt, self._probes = False, 0
         late = endpoint in self._left and now - self._left[endpoint] < IN_FLIGHT_MS
         if endpoint in self._left and not late:
             del self._left[endpoint]  # it came back, or never went: WireGuard knows better
-        if self._target is None or endpoint == self._target:
+        if self._target is None or endpoint == self._target or (self._applied and not late):
             self._confirmed = True
         elif late:
             self._confirmed = False
-        elif self._applied:
-            self._confirmed = True
 
     # -- decisions --------------------------------------------------------------------------------------
 
@@ -240,7 +236,8 @@ class Path:
             return None
         if self._rx is None:
             return None
-        self._notice_silence(now)
+        if self._confirmed and not self._all_quiet() and self._dead(now):
+            self._begin(now)
         online = self._online(now)
         self._name_state(now, online)
         change = self._decide(now, online)
@@ -277,10 +274,8 @@ class Path:
         if self._step < len(BURST_MS):
             self._due_ms = max(now + 50, self._begin_ms + BURST_MS[self._step])
         else:
-            pause = RETRY_FIRST_MS
-            for _ in range(min(self._step - len(BURST_MS), 7)):
-                pause = pause * 3 // 2
-            pause = min(pause, RETRY_MOST_MS)
+            grown = min(self._step - len(BURST_MS), 7)
+            pause = min(RETRY_FIRST_MS * 3 ** grown // 2 ** grown, RETRY_MOST_MS)
             self._due_ms = now + pause - pause // 8 + self._jitter(pause // 4)
         if step > len(BURST_MS) and step % 2 and self._rx_endpoint and self._rx_endpoint not in self._left:
             return self._rx_endpoint
@@ -297,14 +292,12 @@ class Path:
         if self._rx is None or self._target is None or self.state in (STATIC, OFFLINE):
             return None
         if self._confirmed:
-            return None if self._all_quiet() else self._verdict_ms(self._patience_ms())
-        return max(self._waits_until() or 0, self._due_ms)
+            return None if self._all_quiet() else self._verdict_ms()
+        return max(self._verdict_ms(), self._due_ms) if self._own() else self._due_ms
 
     def poll_ms(self, now):
         """How soon another reading is worth its cost."""
-        if self.state in (STATIC, OFFLINE):
-            return LOOK_MS
-        if self.endpoint != self._stand and not self._astray:
+        if self.state in (DIRECT, TRYING) and self.endpoint != self._stand and not self._astray:
             return 100  # a second look tells a foreign hand from a packet that was not counted yet
         if self.state != TRYING:
             return LOOK_MS
@@ -312,69 +305,58 @@ class Path:
         return 100 if elapsed < 1500 else 250 if elapsed < 6000 else 1000
 
     def _silence_ms(self):
-        """How long a path that works may be silent; a client with a slower rhythm than usual teaches it."""
-        return max(self.options.keepalive_s * 1000, CLIENT_KEEPALIVE_MS, self._rhythm_ms) + 2000
-
-    def _patience_ms(self):
-        """How long a path counts as working without a sign of life, while no publisher says anything new."""
-        return max(self._silence_ms(), SILENT_MS)
+        """How long a path may be silent before it is asked."""
+        return max(self.options.keepalive_s * 1000, CLIENT_KEEPALIVE_MS) + 2000
 
     def _heard(self, now, limit_ms):
         return self.rx_ms is not None and now - self.rx_ms < limit_ms
 
-    def _notice_silence(self, now):
-        if self._confirmed and not self._all_quiet() and self._dead(now, self._patience_ms()):
-            self._unsettle(now)
+    def _works(self, now):
+        """WireGuard stands where the publishers say, and receives there."""
+        return self._stand == self._target == self._rx_endpoint and self._heard(now, self._silence_ms())
 
-    def _dead(self, now, limit_ms):
-        """Nothing has come for so long, and no answer to a probe that is sent then; or for so long that WireGuard
-        itself would have spoken."""
-        if self._heard(now, limit_ms):
-            return False
-        if not self._heard(now, RHYTHM_MOST_MS):
+    def _dead(self, now):
+        """Nothing came for long, or there is doubt, and no answer to the probes that are then sent."""
+        if self.rx_ms is not None and not self._heard(now, SESSION_MS):
             return True
-        if self._probed_ms is None or self._probed_ms < self.rx_ms + limit_ms:
-            self._probed_ms, self._probe = now, True
-        return now - self._probed_ms >= ANSWER_MS
+        if self._probes == 0:
+            if not self._doubt and self._heard(now, self._silence_ms()):
+                return False
+        elif now - self._probed_ms < ANSWER_MS:
+            return False
+        elif self._probes == PROBES:
+            return True
+        self._probes += 1
+        self._probed_ms, self._probe = now, True
+        return False
 
-    def _verdict_ms(self, limit_ms):
+    def _verdict_ms(self):
         """When `_dead` is to be asked next."""
-        silent = self.rx_ms + limit_ms
-        return silent if self._probed_ms is None or self._probed_ms < silent else self._probed_ms + ANSWER_MS
+        if self._probes:
+            return self._probed_ms + ANSWER_MS
+        return 0 if self._doubt or self.rx_ms is None else self.rx_ms + self._silence_ms()
 
-    def _waits_until(self):
-        """When a path of its own is to be looked at again (None: there is none to respect)."""
-        if self._stand is None or self._stand == self._target or self._stand in self._left:
-            return None
-        if self._hold_until is not None:
-            return self._hold_until
-        return self._verdict_ms(self._silence_ms()) if self._stand == self._rx_endpoint else None
+    def _own(self):
+        """WireGuard stands on a path of its own."""
+        return (self._stand is not None and self._stand == self._rx_endpoint and self._stand != self._target
+                and self._stand not in self._left)
 
     def _waits(self, now):
-        """A path of its own is given its time."""
-        until = self._waits_until()
-        if until is None or self._hold_until is not None:
-            return (until or 0) > now
-        return not self._dead(now, self._silence_ms())
+        """A path of its own is respected as long as it lives."""
+        return self._own() and not self._dead(now)
 
     def _all_quiet(self):
         """Every publisher that knows the client says that it went quiet: it sleeps, the path is not to blame."""
-        for seen in self._sources.values():
-            if seen.endpoint and not seen.quiet:
-                return False
-        return True
+        return not [seen for seen in self._sources.values() if seen.endpoint and not seen.quiet]
 
     def _online(self, now):
         """Somebody has heard of the client within `stale_after`, or it is worth trying all the same."""
         limit = self.options.stale_after_s * 1000
-        if self._heard(now, limit) or now < max(self._asked_until, self._hold_until or 0):
+        if self._heard(now, max(limit, SESSION_MS)) or now < self._asked_until:
             return True
         known = [seen for seen in self._sources.values() if seen.endpoint]
         witnessed = None in [seen.lost_ms for seen in known]
-        for seen in known:
-            if seen.age_ms(now, witnessed) < limit:
-                return True
-        return False
+        return True in [seen.age_ms(now, witnessed) < limit for seen in known]
 
     def _token(self, now):
         """Take one of the limited sets; without one, come back when there is."""
@@ -391,34 +373,26 @@ class Path:
     # -- for people -----------------------------------------------------------------------------------
 
     def _name_state(self, now, online):
-        receives = self._heard(now, self._patience_ms())
-        if not self._sources:
-            self._become(now, DIRECT if receives else OFFLINE, "no publisher knows it")
+        receives = self._heard(now, SESSION_MS)
+        if self._target is None:
+            self._become(now, DIRECT if receives else OFFLINE, "never connected to the public server"
+                         if self._sources else "no publisher knows it")
         elif not online:
-            self._become(now, OFFLINE, self._offline_reason())
-        elif self._target is None:
-            self._become(now, DIRECT if receives else OFFLINE, "never connected to the public server")
-        elif self._confirmed or (receives and self._stand == self._target == self._rx_endpoint):
+            self._become(now, OFFLINE, "not seen by the public server")
+        elif self._confirmed or self._works(now):
             self._become(now, DIRECT, "" if self._stand == self._target else "on a path of its own")
         elif self._waits(now):
             self._become(now, DIRECT, "on a path of its own; " + self._target + " is tried when it falls silent")
         else:
             self._become(now, TRYING, self._trying_reason())
 
-    def _offline_reason(self):
-        for seen in self._sources.values():
-            if seen.endpoint:
-                return "not seen by the public server"
-        return "never connected to the public server"
-
     def _trying_reason(self):
         if self._step < len(BURST_MS):
             return "calling " + self._target
-        seen = [seen.endpoint for seen in self._sources.values()
-                if seen.endpoint and not seen.quiet and seen.lost_ms is None]
-        endpoints = sorted(set(seen))
+        endpoints = set([seen.endpoint for seen in self._sources.values()
+                         if seen.endpoint and not seen.quiet and seen.lost_ms is None])
         if len(endpoints) > len(set([endpoint.rpartition(":")[0] for endpoint in endpoints])):
-            return "symmetric NAT: it shows different ports to different servers (%s)" % ", ".join(endpoints)
+            return "symmetric NAT: it shows different ports to different servers (%s)" % ", ".join(sorted(endpoints))
         return "no answer from %s: a symmetric NAT or a firewall on its side or ours" % self._target
 
     def _become(self, now, state, reason):
