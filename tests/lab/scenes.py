@@ -1,7 +1,12 @@
 """What scenarios say again and again: a client comes, is where it should be, and the server knows it."""
+import os
 import time
 
 from waiting import wait_for
+
+# What limits of a second or two get on top in the emulated VM, some 17 times slower than a machine that is often busy
+# itself. Less than 5 s in all: that is when WireGuard tries again by itself.
+SLACK_S = 2.5 if "WGP2P_LAB_VM" in os.environ else 0
 
 
 def join(lab, client, network, **wireguard):
@@ -35,9 +40,9 @@ def heard(lab, server, host):
 
 
 def wait_heard(lab, server, hosts, since, limit):
-    """Wait until the server has heard from all these hosts; AssertionError when that is later than `limit` s
-    after the moment `since`."""
+    """Wait until the server has heard from all these hosts; AssertionError when that is later than `limit` s (and the
+    VM's slack) after the moment `since`."""
     wait_for(lambda: all(heard(lab, server, host) for host in hosts), limit + 5, f"{server} hears {hosts}", every=0.05)
     took = time.monotonic() - since
     print(f"{server} knows {', '.join(hosts)} again after {took:.2f} s")
-    assert took <= limit, f"{took:.2f} s is more than {limit} s"
+    assert took <= limit + SLACK_S, f"{took:.2f} s is more than {limit + SLACK_S} s"

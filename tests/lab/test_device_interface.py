@@ -3,13 +3,13 @@ removed on purpose."""
 import time
 
 from pairs import start_pair, wait_path
-from scenes import join, wait_connected
+from scenes import SLACK_S, join, wait_connected
 from waiting import stays, wait_for
 
 AGAIN_S = 2
 
 
-def wait_again(lab, what, seconds=AGAIN_S):
+def wait_again(lab, what, seconds=AGAIN_S + SLACK_S):
     """The peer has its endpoint and its keepalive again."""
     begin = time.monotonic()
 

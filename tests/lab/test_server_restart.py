@@ -9,7 +9,7 @@ import pytest
 import wireguard_lab as wireguard
 from pairs import publisher_config, start_pair, subscriber_config, wait_path
 from programs import Pinger
-from scenes import connected, join, points_to, wait_connected, wait_heard
+from scenes import SLACK_S, connected, join, points_to, wait_connected, wait_heard
 from waiting import stays, wait_for
 
 KNOWN_AGAIN_S = 2
@@ -93,13 +93,15 @@ def test_server_begins_anew(make_lab, interpreter):
 @pytest.mark.slow
 def test_publisher_is_away_for_a_minute(make_lab, interpreter):
     lab = make_lab(clients=2)
-    publisher, _ = start_pair(lab, interpreter)
+    publisher, subscriber = start_pair(lab, interpreter)
     join(lab, "cli0", "nata")
     join(lab, "cli1", "natb")
     wait_connected(lab, "cli0")
     wait_connected(lab, "cli1")
     pinger = Pinger("cli0", lab.tunnel("rem"), interval=0.5)
     wait_for(lambda: pinger.replies, 5, "cli0 reaches the device")
+    wait_path(subscriber, "cli0", "direct")
+    sets = subscriber.log().count("cli0: set")
     publisher.kill()
     away = time.monotonic()
     lab.move("cli1", "nata")
@@ -108,7 +110,10 @@ def test_publisher_is_away_for_a_minute(make_lab, interpreter):
     publisher.start()
     took = wait_connected(lab, "cli1", seconds=2 + 15 * 1.25)  # the longest pause of the backoff with its jitter
     print(f"followed {took:.1f} s after the publisher's return")
-    assert pinger.longest_gap(away, time.monotonic()) < 3
+    assert subscriber.log().count("cli0: set") == sets, "a path that works needs nothing"
+    gap = pinger.longest_gap(away, time.monotonic())
+    print(f"longest time without an answer on the other path: {gap:.1f} s")
+    assert gap < 10, "more than a busy machine explains"
     pinger.stop()
 
 
@@ -128,8 +133,8 @@ def test_tunnel_down_and_up(lab, interpreter):
     netns.call("pub", "ip", "link", "set", "wg0", "down")
     netns.call("pub", "ip", "link", "set", "wg0", "up")
     up = time.monotonic()  # sessions are gone, as with a new device, but endpoints are there
-    wait_for(lambda: all(lab.peer("pub", host).rx > rx for host, rx in before.items()), KNOWN_AGAIN_S,
-             "all are heard again", every=0.05)
+    wait_for(lambda: all(lab.peer("pub", host).rx > rx for host, rx in before.items()),
+             KNOWN_AGAIN_S + SLACK_S, "all are heard again", every=0.05)
     print(f"all heard {time.monotonic() - up:.1f} s after wg0 is up again")
     subscriber.wait_log("publisher pub: connected", 20, count=2)
     wait_path(subscriber, "cli0", "direct")
