@@ -323,7 +323,23 @@ def test_conntrack_tells_new_flows_to_the_port_and_no_others():
         assert counted(loop, seen, lambda ip=ip: udp_from(ip, 5003, (ip, OTHER_PORT + 1))) == 0
         assert counted(loop, seen, lambda ip=ip: udp_from(ip, OTHER_PORT, (ip, 5004))) == 0
     assert counted(loop, seen, lambda: sh("python3 -c '%s'" % (
-        "import socket; s = socket.socket(); s.connect_ex(('127.0.0.1', %d))" % OTHER_PORT))) == 0  # TCP
+        "import socket; s = socket.socket(); s.connect_ex((\"127.0.0.1\", %d))" % OTHER_PORT))) == 0  # TCP
+    watch.close()
+
+
+def test_a_forgotten_flow_is_new_again():
+    tracked()
+    loop, seen = Loop(), []
+    watch = conntrack.Conntrack(loop, OTHER_PORT, lambda: seen.append(1))
+    for ip, endpoint, own in (("127.0.0.1", "127.0.0.1:5021", ["::1", "127.0.0.1"]), ("::1", "[::1]:5021", ["::1"])):
+        def send(ip=ip):
+            udp_from(ip, 5021, (ip, OTHER_PORT))
+
+        assert counted(loop, seen, send) == 1
+        assert counted(loop, seen, send) == 0
+        watch.forget(endpoint, own)
+        assert counted(loop, seen, send) == 1, ip
+    watch.forget("127.0.0.1:5022", ["127.0.0.1"])  # there is none
     watch.close()
 
 

@@ -22,6 +22,10 @@ class FakeWatcher:
     def __init__(self, port, callback):
         self.port, self.callback = port, callback
         self.closed = False
+        self.forgotten = []
+
+    def forget(self, endpoint, own):
+        self.forgotten.append(endpoint)
 
     def close(self):
         self.closed = True
@@ -118,8 +122,8 @@ class Bench:
         self.initiations.append(FakeWatcher(port, callback))
         return self.initiations[-1]
 
-    def _addresses(self, ifindex):
-        assert ifindex == self.wireguard.devices["wg0"].ifindex
+    def _addresses(self, ifindex=None):
+        assert ifindex in (None, self.wireguard.devices["wg0"].ifindex)
         if isinstance(self.addresses, Exception):
             raise self.addresses
         return self.addresses
@@ -186,6 +190,19 @@ def test_a_new_flow_is_looked_at_twice():
         assert bench.wireguard.reads == reads + 1 and bench.row(PHONE)["endpoint"] == HOME
         bench.loop.advance(45)
         assert bench.wireguard.reads == reads + 2
+
+
+def test_a_client_that_returns_is_a_new_flow_again():
+    with Bench() as bench:
+        bench.loop.advance(2000)
+        for endpoint in (HOME, HOME, AWAY, HOME):
+            bench.wireguard.peer("wg0", PHONE, endpoint=endpoint)
+            bench.loop.advance(1000)
+        assert bench.conntracks[0].forgotten == [HOME, AWAY]
+        bench.addresses = OSError(1)
+        bench.wireguard.peer("wg0", PHONE, endpoint=AWAY)
+        bench.loop.advance(1000)
+        assert bench.conntracks[0].forgotten == [HOME, AWAY]
 
 
 def test_a_flood_of_flows_costs_few_looks():

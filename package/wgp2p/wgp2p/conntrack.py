@@ -4,22 +4,25 @@
 The group carries every new flow that a router sees, so a classic BPF program on the netlink socket lets only UDP to
 one port through; the others wake nobody. There are events only where something makes the kernel track flows in this
 network namespace (a NAT or a rule on `ct state`), and none while a flow's entry still lives, so this is a faster
-signal beside looking every second, never instead of it.
+signal beside looking every second, never instead of it. The entry of an address that a client has left can be taken
+away (`forget`): then its return is a new flow, too.
 """
 import errno
 import struct
 
 from . import netlink
-from .compat import AF_NETLINK, SOCK_RAW, attach_filter, open_socket, sockaddr_netlink
+from .addr import parse_endpoint, parse_ip
+from .compat import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, attach_filter, open_socket, sockaddr_netlink
 from .netlink_socket import NetlinkSocket
 from .tap import Tap
 
 _GROUP_NEW = 1  # bit of NFNLGRP_CONNTRACK_NEW
-_GET_STATISTICS = 1 << 8 | 5  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS
+_DELETE, _GET_STATISTICS = 1 << 8 | 2, 1 << 8 | 5  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, _GET_STATS
 _NFGENMSG = struct.pack("BBH", 0, 0, 0)
 _EVENTS_SETTING = "/proc/sys/net/netfilter/nf_conntrack_events"
 
-_TUPLE_ORIG, _TUPLE_PROTO, _PROTO_NUM, _PROTO_DST_PORT = 1, 2, 1, 3
+_TUPLE_ORIG, _TUPLE_IP, _TUPLE_PROTO, _PROTO_NUM, _PROTO_SRC_PORT, _PROTO_DST_PORT = 1, 1, 2, 1, 2, 3
+_SOURCE_ATTRIBUTE = {4: 1, 16: 3}  # CTA_IP_V4_SRC, CTA_IP_V6_SRC; the destination's is the next number
 _UDP = 17
 
 # linux/filter.h: loading at these negative offsets looks for the attribute X from offset A on, or inside of the
@@ -49,6 +52,22 @@ def port_filter(port):
             for at, (code, yes, no, value) in enumerate(program)]
 
 
+def delete_request(sequence, endpoint, ip, port):
+    """Takes the entry of the UDP flow from `endpoint` to (ip, port) away. ValueError for two families."""
+    source, source_port = parse_endpoint(endpoint)
+    source, destination = parse_ip(source), parse_ip(ip)
+    if len(source) != len(destination):
+        raise ValueError("two families")
+    kind = _SOURCE_ATTRIBUTE[len(source)]
+    addresses = netlink.nested(_TUPLE_IP, netlink.attribute(kind, source), netlink.attribute(kind + 1, destination))
+    ports = netlink.nested(_TUPLE_PROTO, netlink.unsigned(_PROTO_NUM, 1, _UDP),
+                           netlink.attribute(_PROTO_SRC_PORT, struct.pack("!H", source_port)),
+                           netlink.attribute(_PROTO_DST_PORT, struct.pack("!H", port)))
+    head = struct.pack("BBH", AF_INET if len(source) == 4 else AF_INET6, 0, 0)
+    return netlink.message(_DELETE, netlink.REQUEST | netlink.ACK, sequence,
+                           head + netlink.nested(_TUPLE_ORIG, addresses, ports))
+
+
 class Conntrack:
     """Calls `callback()` when a new UDP flow to `port` begins, and when events were lost: then too it is time to look.
 
@@ -58,6 +77,8 @@ class Conntrack:
     def __init__(self, loop, port, callback):
         _check()
         self._callback = callback
+        self._port = port
+        self._requests = NetlinkSocket(netlink.NETFILTER)
         try:
             sock = open_socket(AF_NETLINK, SOCK_RAW, netlink.NETFILTER)
         except OSError as error:
@@ -73,9 +94,22 @@ class Conntrack:
     def _heard(self, _):
         self._callback()
 
+    def forget(self, endpoint, own):
+        """A client has left this endpoint: its next packet from there, if it returns, is a new flow. `own`: this
+        machine's addresses (text), one of which it sent to. What the kernel says to it does not matter: there may be
+        no entry any more."""
+        for ip in own:
+            if (":" in ip) == endpoint.startswith("["):
+                try:
+                    self._requests.ask(lambda sequence, ip=ip: delete_request(sequence, endpoint, ip, self._port),
+                                       lambda data, start, end: None)
+                except netlink.NetlinkError:
+                    pass
+
     def close(self):
         """No more calls."""
         self._tap.close()
+        self._requests.close()
 
 
 def _check():

@@ -13,6 +13,7 @@ from .handshake import call
 from .initiations import Initiations
 from .links import addresses
 from .memory import Memory
+from .netlink import NetlinkError
 from .registry import Registry, describe
 from .server import Limits, Server, listen_tcp
 
@@ -147,6 +148,7 @@ class Publisher:
         self._risen = set()
         if self.registry.seq != before:
             self.api.changed(before)
+            self._forget_flows(changed)
             self._memory.remember(self._endpoints(now))
         self._check_refused()
         self._serve(device)
@@ -166,6 +168,19 @@ class Publisher:
             self.problem = problem
             if problem:
                 log.warning("publisher on %s: %s" % (self.interface, problem))
+
+    def _forget_flows(self, changed):
+        """Who comes back to an address that it left a moment ago is to be heard of at once as well."""
+        left = [self._memory.endpoints[entry.key] for entry in changed
+                if self._memory.endpoints.get(entry.key, entry.endpoint) != entry.endpoint]
+        if not left or self._conntrack is None:
+            return
+        try:
+            own = addresses()
+        except (OSError, NetlinkError):
+            return
+        for endpoint in left:
+            self._conntrack.forget(endpoint, own)
 
     # -- handshakes from our side ---------------------------------------------------------------------
 
