@@ -226,6 +226,11 @@ def test_token():
     write_private(bench.folder + "/keep/tokens/router", "secret\n")
     code, out, err = bench.run("token", "router")
     assert (code, out) == (1, "") and "holds no token" in err and "secret" not in err
+    os.remove(bench.folder + "/keep/tokens/router")
+    os.rmdir(bench.folder + "/keep/tokens")
+    write_private(bench.folder + "/keep/tokens", "a file in its place")
+    code, out, err = bench.run("token", "router")
+    assert (code, out) == (1, "") and bench.folder + "/keep/tokens/router: " in err
     bench.write(PUBLISHER)
     assert "(none is configured)" in bench.run("token", "router")[2]
 

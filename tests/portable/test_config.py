@@ -194,6 +194,7 @@ def test_two_of_a_kind():
     other = "config peer 'b'\n\toption public_key '%s'\n\toption name 'x'\n" % key(2)
     told = faults(PEER + "\toption name 'x'\n" + other)
     assert told == ["error: %s, section b, option name: is the name of section @peer[0] already" % FILE]
+    assert len(config.parse(PEER + other.replace("\toption name 'x'\n", "")).peers) == 2, "both without a name"
     told = faults(PUBLISHER + PUBLISHER.replace("main", "two"))
     assert told == ["error: %s, section two, option port: is the port of section main already" % FILE]
     assert len(config.parse(PUBLISHER + PUBLISHER.replace("main", "two") + "\toption port '81'\n").publishers) == 2

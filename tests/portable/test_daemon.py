@@ -1,4 +1,5 @@
 """daemon.py with fake roles: what runs is what the configuration says, also after a reload; the control socket."""
+import errno
 import json
 import os
 
@@ -166,6 +167,18 @@ def test_what_runs():
 def test_a_configuration_that_cannot_be_used():
     error = raises(config.ConfigError, Bench, "config publisher\n")
     assert "option interface: is missing" in str(error)
+
+
+def test_a_control_socket_that_cannot_be():
+    with Bench("") as bench:
+        def refuse(path, mode):
+            raise OSError(refuse.number)
+
+        daemon.listen_unix = refuse
+        for number, why in ((errno.EADDRINUSE, "another wgp2p answers there"), (13, "permission denied")):
+            refuse.number = number
+            error = raises(ValueError, daemon.Daemon, Loop(), bench.path)
+            assert str(error) == "the control socket %s/state/control.sock: %s" % (bench.folder, why), error
 
 
 def test_reload():

@@ -3,7 +3,7 @@ import json
 import sys
 
 from . import VERSION, client, config, table
-from .files import device_token, read_token
+from .files import device_token, device_token_path, read_token
 from .log import plain
 from .loop import Loop
 from .wireguard import WireGuardError
@@ -222,7 +222,10 @@ def _token(arguments):
         if name in (peer.name, peer.public_key):
             try:
                 print(device_token(found.main.keep_dir, peer.name))
-            except (OSError, ValueError) as error:
+            except OSError as error:
+                raise _Failure(FAILED, "%s: %s" % (device_token_path(found.main.keep_dir, peer.name),
+                                                   client.words(error)))
+            except ValueError as error:
                 raise _Failure(FAILED, str(error))
             return
     names = ", ".join(sorted([peer.name for peer in devices])) or "none is configured"

@@ -3,7 +3,10 @@
 The control socket is a UNIX socket (mode 0600) that speaks the same HTTP and JSON as the publisher:
 GET /status, GET /peers, POST /punch {"peer": …}, POST /reload.
 """
+import errno
+
 from . import VERSION, config, log, process
+from .client import words
 from .compat import SIGHUP, SIGINT, SIGTERM, Signals, json_loads, tune_heap
 from .files import make_folder, read_text
 from .links import LinkWatch
@@ -44,9 +47,14 @@ class Daemon:
         self._warn()
         process.drop_ambient()
         self._tune_heap()
-        make_folder(self.config.main.state_dir)
         self.publishers, self.subscribers = {}, {}
-        listener = listen_unix(socket_path or self.config.main.state_dir + "/control.sock", 0o600)
+        path = socket_path or self.config.main.state_dir + "/control.sock"
+        try:
+            make_folder(self.config.main.state_dir)
+            listener = listen_unix(path, 0o600)
+        except OSError as error:
+            raise ValueError("the control socket %s: %s" % (path, "another wgp2p answers there" if (
+                error.args[0] == errno.EADDRINUSE) else words(error)))
         self._control = Server(loop, listener, self._request, Limits())
         self._wireguard = open_backend(loop, self.config.main.backend)
         self._links = LinkWatch(loop, self._link_changed)
