@@ -45,20 +45,22 @@ def test_clock_jumps(lab, interpreter, clock):
     assert subscriber.log().count("cli0: ") == subscriber.log().count("cli0: set") + 2, "trying once, direct once"
 
     # The device shakes hands while its clock is ahead. When it begins anew later, the server takes its handshakes for
-    # old ones, says nothing, and would not for an hour: so it has to begin itself. (It can once its session is over,
-    # 180 s after the last handshake. Here wg0 goes down and up for that, unseen by the publisher.)
-    clock(now(HOUR))
-    lab.wg_down("rem")
-    lab.wg_up("rem")
-    wait_for(lambda: heard(lab, "rem", "pub"), 10, "connected")
+    # old ones, says nothing, and would not for an hour: so it has to begin itself.
+    def anew_at(moment, seconds, what):
+        clock(moment)
+        lab.wg_down("rem")
+        up = lab.wg_up("rem")
+        wait_for(lambda: heard(lab, "rem", "pub"), seconds, f"connected {what}")
+        print(f"{what}: connected after {time.monotonic() - up:.1f} s")
+
+    anew_at(now(HOUR), 10, "an hour ahead")
+    assert "handshake is not accepted" not in publisher.log()
+    # WireGuard shakes hands no sooner than 15 s after it sent something in vain, as long as it has a session.
+    anew_at(now(), 15 + 5, "an hour back, with the session from before on the server")
     assert publisher.stop() == 0
-    netns.batch("pub", "ip", "link set wg0 down", "link set wg0 up")
+    netns.batch("pub", "ip", "link set wg0 down", "link set wg0 up")  # ends the session, unseen by the publisher
     publisher.start()
     publisher.wait_log("serving at", 20, count=2)
-    assert "handshake is not accepted" not in publisher.log()
-    clock(now())
-    lab.wg_down("rem")
-    up = lab.wg_up("rem")
-    wait_for(lambda: heard(lab, "rem", "pub"), 10, "connected though its clock was set back")
-    print(f"connected {time.monotonic() - up:.1f} s after its clock was set back")
-    assert "rem sends but its handshake is not accepted" in publisher.log()
+    refused = publisher.log().count("rem sends but its handshake is not accepted")
+    anew_at(now(), 10, "an hour back")
+    assert publisher.log().count("rem sends but its handshake is not accepted") > refused > 0

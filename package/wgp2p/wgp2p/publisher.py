@@ -4,7 +4,7 @@ It looks every second, and at once when conntrack shows a new flow at the listen
 anew it gives peers their last endpoints back, so that handshakes start from its side; and it starts them, too, for a
 known peer whose own are refused (WireGuard takes no handshake that is older by its clock than the last).
 """
-from . import log
+from . import log, probe
 from .api import Api
 from .compat import b64encode, random_bytes
 from .conntrack import Conntrack, ConntrackError
@@ -242,6 +242,17 @@ class Publisher:
                 log.info("%s sends but its handshake is not accepted (a clock set back?), calling it"
                          % self.config.name(key))
                 self._call(key, self._missing(entry), entry.peer.keepalive)
+                self._ask(entry)
+
+    def _ask(self, entry):
+        """While a session from before is still valid here, WireGuard takes a call for a keepalive. A data packet that
+        nothing comes back to makes it shake hands after 15 s."""
+        ip = probe.host_of(entry.peer.allowed_ips)
+        try:
+            if ip:
+                probe.send(self.interface, ip)
+        except OSError as error:
+            log.debug("%s: no packet to it (errno %d)" % (self.config.name(entry.key), error.args[0]))
 
     def _missing(self, entry):
         """The endpoint to set with a call: None where WireGuard has one, which it keeps up to date itself."""
