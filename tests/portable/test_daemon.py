@@ -171,13 +171,13 @@ def test_a_configuration_that_cannot_be_used():
 
 def test_a_control_socket_that_cannot_be():
     with Bench("") as bench:
-        number = None
+        numbers = [errno.EADDRINUSE, 13]
 
         def refuse(path, mode):
-            raise OSError(number)
+            raise OSError(numbers.pop(0))
 
         daemon.listen_unix = refuse
-        for number, why in ((errno.EADDRINUSE, "another wgp2p answers there"), (13, "permission denied")):
+        for why in ("another wgp2p answers there", "permission denied"):
             error = raises(ValueError, daemon.Daemon, Loop(), bench.path)
             assert str(error) == "the control socket %s/state/control.sock: %s" % (bench.folder, why), error
 

@@ -130,12 +130,13 @@ def test_resume_where_it_was():
 
 
 def test_an_event_that_is_refused_is_not_resumed_behind():
-    with Bench() as bench:
-        bench.stream.begin()
-        bench.stream.say("snapshot", "{", "boot-1")
-        bench.stream.end()
-        bench.loop.advance(1000)
-        assert "Last-Event-ID" not in bench.stream.headers
+    for name, text in (("snapshot", "{"), ("snapshot", '{"peers": 7}'), ("removed", '{"public_key": 7}')):
+        with Bench() as bench:
+            bench.stream.begin()
+            bench.stream.say(name, text, "boot-1")
+            bench.stream.end()
+            bench.loop.advance(1000)
+            assert "Last-Event-ID" not in bench.stream.headers
 
 
 def test_ids_that_fit_into_no_header():

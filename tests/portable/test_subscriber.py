@@ -677,6 +677,15 @@ def test_nothing_spins():
             assert bench.wireguard.reads - reads < 100, (endpoint, age, quiet, bench.wireguard.reads - reads)
 
 
+def test_a_path_that_was_due_does_not_spin():
+    with Bench() as bench:
+        bench.connected()
+        bench.subscriber.paths[PHONE].next_ms = lambda: bench.loop.now() - 1
+        reads = bench.wireguard.reads
+        bench.step(30000, {PHONE: OLD})
+        assert bench.wireguard.reads - reads < 60
+
+
 def test_punch():
     with Bench() as bench:
         bench.connected()
