@@ -383,7 +383,7 @@ def test_nothing_is_missed_wherever_the_connection_breaks():
     begin = bench.stream().events()[-1][0]
     many(bench, 60)
     for stop in range(0, 70, 3):
-        stream = bench.stream(last=begin, takes=0)
+        stream = bench.stream(last=begin, takes=9000)
         model = {}
         got = []
         for number in range(stop):  # overtaken while they are on their way
@@ -468,6 +468,18 @@ def test_heartbeats():
     again.events()
     bench.loop.advance(api.HEARTBEAT_MS)
     assert again.got
+
+
+def test_no_heartbeat_within_an_event():
+    bench = Bench()
+    many(bench, 120)
+    stream = bench.stream()
+    assert not stream.pending
+    for _ in range(5):
+        bench.api._heartbeat()
+        bench.loop.advance(0)
+    rows = stream.events()
+    assert [row[1] for row in rows] == ["snapshot"] and len(rows[0][2]["peers"]) == 122
 
 
 def test_restart_sends_everyone_back():

@@ -167,6 +167,7 @@ class Api:
         snapshot keeps nobody else waiting, or when what was written has drained."""
         registry = self._publisher.registry
         written = 0
+        stream.whole = False
         while written < _ROOM and not stream.connection.pending and not stream.connection.closed:
             data = stream.next_bytes()
             if data:
@@ -174,6 +175,7 @@ class Api:
                 written += len(data)
                 continue
             if stream.seq == registry.seq:
+                stream.whole = True
                 return
             rows = recent[1] if recent[0] == stream.seq else registry.since(stream.seq)
             if rows is None:  # further behind than the registry remembers: from the beginning
@@ -199,7 +201,7 @@ class Api:
         self._beat = self._loop.call_later(HEARTBEAT_MS, self._heartbeat) if self._streams else None
         self._texts = {}
         for stream in list(self._streams):
-            if not stream.connection.pending:  # who reads slowly knows that we live
+            if stream.whole and not stream.connection.pending:  # who reads slowly knows that we live
                 stream.connection.send(sse.comment(""))
 
     def restart(self):
@@ -221,6 +223,7 @@ class _Stream:
         self.seq = 0
         self.pieces = iter(())
         self.planned = False  # it goes on in the loop's next turn
+        self.whole = False  # all is written; a comment in the middle of an event would end it
 
     def next_bytes(self):
         """Some kilobytes of what is on its way, b"" when all is written."""
