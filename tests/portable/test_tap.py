@@ -54,7 +54,9 @@ def test_resting_tap_can_be_closed():
     while len(calls) < 20:
         sender.sendto(b"x", address)
         loop.run_once(0)
+    resting = tap._timer
     tap.close()
+    assert resting.callback is None
     count, end = len(calls), loop.now() + 1100
     drive(loop, lambda: loop.now() > end)
     assert len(calls) == count
