@@ -132,7 +132,9 @@ class Topology:
             netns.batch(host, "ip", *self._internet_lines(host, "wan"))
         for network in self.kinds:
             netns.batch(network, "ip", *self._internet_lines(network, "wan"),
-                        "link add lan type bridge", "link set lan up",
+                        # its own address: else it takes that of whoever joins, and the others lose their router
+                        f"link add lan address 02:00:00:00:00:{self._numbers[network]:02x} type bridge",
+                        "link set lan up",
                         f"addr add {self.inner(network, ipv6=False)}/24 dev lan",
                         f"addr add {self.inner(network, ipv6=True)}/64 dev lan",
                         *[line for device, own in self.nat_of.items() if own == network
