@@ -1,5 +1,5 @@
 """The path machine's rules, each told as a story in a model world under a virtual clock."""
-from pathworld import CAFE, FORWARDED, HOME, LAN, MOBILE, SYMMETRIC, Network, World
+from pathworld import CAFE, FORWARDED, HOME, LAN, MOBILE, SYMMETRIC, Network, Side, World
 
 from wgp2p.path import DIRECT, OFFLINE, STATIC, TRYING, Options, Path
 
@@ -290,11 +290,19 @@ def test_a_hostile_publisher_changes_the_endpoint_a_hundred_times_a_second():
         for number in range(6000):
             world.say("192.0.2.66:%d" % (1 + number), source=publisher)
             world.run(10)
-        assert len(world.sets) - count <= 12 + 61
+        assert len(world.sets) - count <= 12 + 61 and len(world.path._left) <= 4
         assert len(world.sets) - count <= 12 or network is HOME, len(world.sets) - count
         world.run(500)
         world.publishers[publisher].tell()
         world.until(world.connected, 60000)
+
+
+def test_lies_about_a_client_that_is_never_heard_are_limited_too():
+    world = World(publishers=())
+    for number in range(6000):
+        world.say("192.0.2.66:%d" % (1 + number))
+        world.run(10)
+    assert len(world.sets) <= 12 + 61
 
 
 def test_lies_do_not_move_a_client_that_keeps_sending():
@@ -419,6 +427,24 @@ def test_a_path_of_its_own_that_fell_silent_gets_every_second_turn():
     assert world.path.state == DIRECT and world.endpoint == LAN.direct
 
 
+def test_a_place_that_the_client_left_gets_no_turn():
+    world = at_home()
+    world.go(SYMMETRIC)
+    since = world.now
+    world.run(10 * MINUTE)
+    assert set(world.endpoints_set(since)) == {SYMMETRIC.seen}
+
+
+def test_a_client_that_wakes_up_is_asked_where_it_slept_before_it_is_called_elsewhere():
+    world = on_its_own(LAN)
+    world.go(None)
+    world.run(100000)
+    since = world.now
+    world.say(LAN.seen)  # the publisher hears it first
+    world.run(20000)
+    assert world.endpoints_set(since) == [] and world.path.state == DIRECT
+
+
 def test_an_address_on_the_lan_is_left_when_the_client_leaves_and_found_when_it_returns():
     world = on_its_own(LAN)
     for network in (MOBILE, LAN, HOME, LAN):
@@ -477,8 +503,21 @@ def test_a_lost_probe_or_answer_is_no_death():
     assert undisturbed(world, since)
 
 
+def test_the_silence_limit_follows_the_configured_keepalive():
+    for keepalive_s, limit in ((5, 27000), (25, 27000), (60, 62000)):
+        world = World(keepalive_ms=0, options=Options(keepalive_s=keepalive_s))
+        world.go(HOME)
+        world.until(world.connected, 1000)
+        world.publishers["a"].connected = False
+        world.run(1500)
+        heard, count = world.path.rx_ms, len(world.probes)
+        world.until(lambda: len(world.probes) > count, 2 * MINUTE)
+        assert world.probes[-1] - heard == limit
+
+
 def test_a_sleeping_client_is_not_asked():
     world = at_home()
+    world.say(None, None, False, "b")  # knows the client, but has never seen it
     world.go(None)
     world.run(45000)
     count = len(world.probes)
@@ -546,6 +585,26 @@ def test_own_rx_keeps_a_peer_online_that_the_publisher_has_not_seen_for_days():
     assert world.path.state == DIRECT and undisturbed(world, since)
 
 
+def test_a_session_of_its_own_keeps_a_peer_online_whatever_stale_after_is():
+    world = World(publishers=(), keepalive_ms=0, options=Options(stale_after_s=125))
+    world.say(JUNK)
+    world.run(6000)
+    world.go(LAN)  # silent but for a handshake every 125 s
+    world.until(world.connected, 2000)
+    world.say(JUNK, 41000, True)
+    since = world.now
+    world.run(60 * MINUTE)
+    assert undisturbed(world, since) and world.keepalive == 25
+
+
+def test_a_publisher_without_ages_makes_a_peer_stale_too():
+    world = World(publishers=())
+    for _ in range(20):
+        world.say(HOME.seen, None, True)
+        world.run(10000)
+    assert world.path.state == OFFLINE
+
+
 def test_a_client_that_falls_quiet_and_wakes_all_the_time_is_left_alone():
     world = at_home()
     since = world.now
@@ -599,6 +658,9 @@ def test_removed_from_the_publisher_gives_back_what_it_got_and_does_not_spin():
     world.run(MINUTE)
     assert [entry[1:] for entry in world.sets if entry[0] >= since] == [(None, 0, False)]
     assert world.path.reason == "no publisher knows it"
+    world.keepalive = 7  # the owner's
+    world.run(MINUTE)
+    assert world.keepalive == 7
     world.go(None)
     world.run(10 * MINUTE)
     assert world.path.state == OFFLINE
@@ -623,7 +685,7 @@ def test_nothing_is_decided_before_the_first_reading():
     path.observe(0, "a", HOME.seen, 0, False)
     assert path.act(0) is None and path.next_ms() is None
     path.recreated(0)
-    path.reading(10, None, 0, 5000)  # what was counted before our start is no sign of life
+    path.reading(10, JUNK, 0, 5000)  # what was counted before our start is no sign of life
     assert path.rx_ms is None and path.act(10).endpoint == HOME.seen
 
 
@@ -684,9 +746,9 @@ def test_a_restart_keeps_the_keepalive_of_a_session_that_is_about_to_show():
 
 def test_the_freshest_of_several_publishers_wins():
     world = World(publishers=())
-    world.say(HOME.seen, 30000, source="a")
+    world.say(HOME.seen, 90000, source="a")
     world.say(MOBILE.seen, 1000, source="b")
-    world.say(CAFE.seen, 20000, source="c")
+    world.say(CAFE.seen, 60000, source="c")
     assert world.endpoint == MOBILE.seen
     world.say(MOBILE.seen, 41000, True, source="b")  # one that hears nothing is believed less
     assert world.endpoint == CAFE.seen
@@ -716,6 +778,16 @@ def test_two_publishers_that_see_different_ports_do_not_take_turns():
         world.run(1700)
     assert len(world.endpoints_set(since)) == 0
     assert world.connected()
+
+
+def test_two_publishers_that_repeat_themselves_start_nothing_anew():
+    world = World(publishers=())
+    for _ in range(200):
+        world.say("203.0.113.7:1024", source="a")
+        world.run(1700)
+        world.say("203.0.113.7:1025", source="b")
+        world.run(1700)
+    assert len(world.sets) <= 30
 
 
 def test_a_publisher_that_hears_only_now_and_then_does_not_disturb_a_path_that_works():
@@ -795,6 +867,15 @@ def test_a_lost_publisher_keeps_a_peer_online_only_while_nobody_else_could_tell(
     assert world.keepalive == 0 and world.path.state == OFFLINE
 
 
+def test_a_publisher_lost_twice_was_lost_the_first_time():
+    world = World(publishers=())
+    world.say(HOME.seen, 170000, True)
+    for _ in range(3):
+        world.path.lost(world.now, "a")
+        world.run(MINUTE)
+    assert world.path.state == TRYING
+
+
 def test_a_publisher_that_forgets_a_peer_leaves_the_path_to_the_other():
     world = World(publishers=("a", "b"))
     world.go(Network({"a": HOME.seen, "b": JUNK}, direct=HOME.seen))
@@ -842,6 +923,16 @@ def test_an_endpoint_that_someone_changed_or_removed_is_back_within_two_seconds(
     world.until(lambda: world.endpoint == HOME.seen, 2000)
 
 
+def test_the_overruled_target_set_by_someone_else_is_taken_back():
+    world = World(device_open=True)
+    world.say(FORWARDED.seen)
+    world.run(5000)
+    world.go(FORWARDED)
+    world.until(world.connected, 2000)
+    world.endpoint = FORWARDED.seen
+    world.until(world.connected, 2000)
+
+
 def test_a_packet_that_moved_the_endpoint_but_is_not_counted_yet_is_no_foreign_hand():
     path = Path(0, Options(), lambda n: 0)
     path.reading(0, HOME.seen, 25, 100)
@@ -886,6 +977,23 @@ def test_a_writer_that_fights_us_costs_one_set_a_second():
         world.foreign = None
         world.until(lambda: world.endpoint == HOME.seen and world.keepalive == 25, 2000)
         world.until(world.connected, MINUTE)
+
+
+def test_an_interface_made_anew_calls_a_client_on_a_path_of_its_own_there():
+    world = on_its_own(LAN)  # the client goes on sending into a session that is gone, and notices late
+    since = world.now
+    world.recreate()
+    world.until(world.connected, 1000)
+    assert world.endpoints_set(since) == [LAN.direct]
+
+
+def test_a_peer_made_anew_is_called_at_once():
+    world = at_home()
+    since = world.now
+    world.device, world.endpoint, world.keepalive, world.rx = Side(), None, 0, 0
+    world.look()
+    assert world.endpoints_set(since) == [HOME.seen]
+    world.until(world.connected, 1000)
 
 
 def test_an_endpoint_that_is_gone_although_something_was_received():
@@ -938,6 +1046,24 @@ def test_symmetric_nat_is_told_by_two_publishers_that_see_different_ports():
     assert world.path.reason == ("symmetric NAT: it shows different ports to different servers "
                                  "(203.0.113.7:1024, 203.0.113.7:1025)")
     assert len(world.sets) <= 25
+    for silence in ("lost", "quiet"):  # what such a publisher saw may be of yesterday
+        if silence == "lost":
+            world.path.lost(world.now, "b")
+        else:
+            world.say("203.0.113.7:1025", 41000, True, "b")
+        world.run(MINUTE)
+        assert world.path.reason.startswith("no answer from"), silence
+
+
+def test_since_when_it_is_so():
+    world = World(publishers=())
+    begin = world.now
+    world.run(1000)
+    assert world.path.since_ms == begin
+    world.say(HOME.seen)
+    begin = world.now
+    world.run(10 * MINUTE)
+    assert (world.path.state, world.path.since_ms) == (TRYING, begin)
 
 
 def test_out_of_a_symmetric_nat_it_connects_at_once():

@@ -13,7 +13,7 @@ NETWORKS = (HOME, MOBILE, CAFE, FORWARDED, LAN, SYMMETRIC,
             Network({"a": HOME.seen, "b": "198.51.100.1:999"}, direct=HOME.seen),
             Network(MOBILE.seen, direct=LAN.direct, lan=True))
 ENDPOINTS = (None, HOME.seen, MOBILE.seen, CAFE.seen, LAN.direct, "192.0.2.66:1")
-SILENCE_MS = 27000
+SILENCE_MS, VERDICT_MS = 27000, 22000
 
 
 class Watched(World):
@@ -45,7 +45,7 @@ class Watched(World):
 
     def _set(self, change):
         where, when = self.heard
-        if change.endpoint not in (None, self.endpoint) and self.endpoint == where and self.now - when < SILENCE_MS:
+        if change.endpoint not in (None, self.endpoint) and self.endpoint == where and self.now - when < VERDICT_MS:
             # a path that receives is taken away: only on a publisher's word that the client left, for a burst at most
             self.taken[where] = self.taken.get(where, 0) + 1
             assert self.taken[where] <= 6 * self.leaves.get(where, 0), (where, self.sets[-10:])
@@ -154,7 +154,7 @@ def test_any_life_ends_direct_and_stays_so(events, device_open, last, busy):
     world.go(HOME if last is SYMMETRIC and not device_open else last)
     if last is FORWARDED and not device_open:
         world.go(CAFE)
-    limit = SILENCE_MS + 22000 + 70000
+    limit = SILENCE_MS + VERDICT_MS + 70000
     if not world.device.valid(world.now, world.client.sends):
         limit += 180000  # the client may send into a session that the device has lost, until it ends
     world.until(world.connected, limit)

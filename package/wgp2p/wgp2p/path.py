@@ -129,7 +129,6 @@ class Path:
             fresh = old.fresh_ms
         self._sources[source] = Observation(endpoint, fresh, quiet, seen)
         if old is not None and old.endpoint is not None and not same:
-            self._left.pop(endpoint, None)
             self._left[old.endpoint] = now
             if len(self._left) > LEFT_MOST:
                 del self._left[min(self._left, key=self._left.get)]
@@ -155,7 +154,6 @@ class Path:
         """Someone asks to connect now: the burst starts anew, even for a peer that is offline."""
         self._unsettle(now)
         self._asked_until = now + ASKED_MS
-        self._tokens = max(self._tokens, 1)
 
     def _choose(self, now):
         named = [self._sources[source] for source in sorted(self._sources) if self._sources[source].endpoint]
@@ -202,11 +200,11 @@ class Path:
         self._rx, self.endpoint, self.keepalive = rx, endpoint, keepalive
 
     def recreated(self, now):
-        """The interface is a new one: no session, no endpoint, counters from zero. Where the client was last heard
-        from stays known: on a path of its own it may still be there, and not notice for two minutes."""
+        """The interface is a new one: no session, no endpoint, counters from zero. The client is where it was, and
+        may go on sending into the old session for two minutes."""
         if self._rx is not None:
             self._rx = 0
-        self.rx_ms = self._stand = self._asked = self.endpoint = None
+        self.endpoint = None
         self._unsettle(now)
 
     def applied(self, now, endpoint, keepalive, rx):
