@@ -13,7 +13,6 @@ from .registry import age_s, describe
 
 HEARTBEAT_MS = 15000
 _ROOM = 16384  # bytes made for one connection in one turn of the loop
-_PIECE = 4096
 _SHARED_MS = 1000
 
 
@@ -201,7 +200,7 @@ class Api:
         self._beat = self._loop.call_later(HEARTBEAT_MS, self._heartbeat) if self._streams else None
         self._texts = {}
         for stream in list(self._streams):
-            if stream.whole and not stream.connection.pending:  # who reads slowly knows that we live
+            if stream.whole:  # who is still being told things knows that we live
                 stream.connection.send(sse.comment(""))
 
     def restart(self):
@@ -231,6 +230,6 @@ class _Stream:
         for piece in self.pieces:
             parts.append(piece)
             size += len(piece)
-            if size >= _PIECE:
+            if size >= _ROOM:
                 break
         return b"".join(parts)
