@@ -57,7 +57,7 @@ class Subscribers:
             self._selector.register(sock, selectors.EVENT_READ)
             self._read[sock] = b""
 
-    def wait(self, text, seconds=60):
+    def wait(self, text, seconds=300):
         """The monotonic ms at which the last one had it."""
         left, end = set(self._read), time.monotonic() + seconds
         for sock in left:

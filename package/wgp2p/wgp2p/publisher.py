@@ -62,6 +62,7 @@ class Publisher:
         self._moved = False  # these addresses may be others now
         self._risen = set()  # interfaces that were down and are up
         self._looks, self._looks_at = 0, 0
+        self._places, self._places_seq = {}, None  # {endpoint: Entry}, as of this sequence number
         self._peers_ms = self._fresh_ms = None  # when the interface last had peers, and when it was first seen
         self._closed = False
         self._pending = {}  # source of an initiation: (key, rx when it came)
@@ -224,11 +225,18 @@ class Publisher:
         """A handshake initiation came from `source`. Nothing of it is authenticated: it only makes us look."""
         if source in self._pending or len(self._pending) >= _PENDING_MOST:
             return
-        for entry in self.registry.entries.values():
-            if entry.endpoint == source and entry.peer is not None and not self.config.excluded(entry.key):
-                self._pending[source] = (entry.key, entry.peer.rx, self._loop.now() + _REFUSED_MS)
-                self._loop.call_later(_REFUSED_MS + 1, self.look)
-                return
+        entry = self._entry_at(source)
+        if entry is not None and entry.peer is not None and not self.config.excluded(entry.key):
+            self._pending[source] = (entry.key, entry.peer.rx, self._loop.now() + _REFUSED_MS)
+            self._loop.call_later(_REFUSED_MS + 1, self.look)
+
+    def _entry_at(self, endpoint):
+        """The peer at this endpoint, or None; a flood may ask hundreds of times a second."""
+        if self._places_seq != self.registry.seq:
+            self._places_seq, self._places = self.registry.seq, {}
+            for entry in self.registry.entries.values():
+                self._places[entry.endpoint] = entry
+        return self._places.get(endpoint)
 
     def _check_refused(self):
         now = self._loop.now()
