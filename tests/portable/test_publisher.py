@@ -67,7 +67,10 @@ class Bench:
         self.listen_error = self.conntrack_error = self.initiations_error = None
         self.lines, self.excluded = lines, excluded
         self._saved = [(publisher, name, getattr(publisher, name)) for name in (
-            "Conntrack", "Initiations", "addresses", "listen_tcp", "Server")] + [(log, "_write", log._write)]
+            "Conntrack", "Initiations", "addresses", "listen_tcp", "Server")]
+        self._saved += [(log, "_write", log._write), (publisher.probe, "send", publisher.probe.send)]
+        self.probes = []
+        publisher.probe.send = lambda interface, ip: self.probes.append((interface, ip))
         publisher.Conntrack, publisher.Initiations = self._conntrack, self._initiations
         publisher.addresses, publisher.listen_tcp = self._addresses, self._listen
         publisher.Server = lambda loop, listener, handler, limits: self._server(listener, handler)
@@ -558,7 +561,7 @@ def test_a_refused_initiation_is_answered_by_a_call():
         assert bench.wireguard.take_sets() == []
         bench.loop.advance(20)
         assert bench.wireguard.take_sets() == [(PHONE, None, 25, True), (PHONE, None, 0, False)]
-        assert bench.wireguard.get("wg0", PHONE).endpoint == AWAY
+        assert bench.wireguard.get("wg0", PHONE).endpoint == AWAY and bench.probes == [("wg0", "10.0.0.2")]
         bench.loop.advance(10000)
         assert bench.wireguard.take_sets() == []
 
