@@ -80,9 +80,9 @@ class Subscriber:
     # -- what publishers say ----------------------------------------------------------------------------
 
     def knows(self, key):
-        """Whether WireGuard here has this peer and it is no public server. (An excluded one is listened to, and not
-        touched: after a reload it may be ours.)"""
-        return key in self.paths and key not in self._server_keys()
+        """Whether WireGuard here has this peer. (An excluded one is listened to, and not touched: after a reload it may
+        be ours.)"""
+        return key in self.paths
 
     def check_endpoint(self, endpoint):
         """ValueError for one of this machine's own addresses."""
