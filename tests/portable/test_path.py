@@ -515,14 +515,13 @@ def test_the_silence_limit_follows_the_configured_keepalive():
         assert world.probes[-1] - heard == limit
 
 
-def test_a_sleeping_client_is_not_asked():
+def test_a_sleeping_client_is_asked_twice_and_then_left_to_sleep():
     world = at_home()
     world.say(None, None, False, "b")  # knows the client, but has never seen it
     world.go(None)
-    world.run(45000)
-    count = len(world.probes)
+    since, count = world.now, len(world.probes)
     world.run(60 * MINUTE)
-    assert len(world.probes) == count
+    assert len(world.probes) == count + 2 and world.endpoints_set(since) == []
 
 
 def test_a_flood_of_lies_is_no_flood_of_probes():
@@ -585,11 +584,11 @@ def test_own_rx_keeps_a_peer_online_that_the_publisher_has_not_seen_for_days():
     assert world.path.state == DIRECT and undisturbed(world, since)
 
 
-def test_a_session_of_its_own_keeps_a_peer_online_whatever_stale_after_is():
+def test_a_client_that_no_publisher_hears_stays_online_by_its_answers():
     world = World(publishers=(), keepalive_ms=0, options=Options(stale_after_s=125))
     world.say(JUNK)
     world.run(6000)
-    world.go(LAN)  # silent but for a handshake every 125 s
+    world.go(LAN)  # silent but for its answers
     world.until(world.connected, 2000)
     world.say(JUNK, 41000, True)
     since = world.now
@@ -642,11 +641,11 @@ def test_a_peer_that_is_excluded_and_admitted_while_running():
 
 
 def test_a_peer_that_no_publisher_named_is_not_touched():
-    world = World(publishers=())
+    world = World(publishers=(), keepalive_ms=100000)
     world.keepalive = 7
     world.go(LAN)
     world.run(10 * MINUTE)
-    assert world.sets == []
+    assert world.sets == [] and world.probes == []
 
 
 def test_removed_from_the_publisher_gives_back_what_it_got_and_does_not_spin():

@@ -33,7 +33,7 @@ IN_FLIGHT_MS = 2000  # packets sent before a roam may still arrive for this long
 CLIENT_KEEPALIVE_MS = 25000  # what clients are told to use
 ANSWER_MS = 11000  # WireGuard answers a data packet within 10 s
 PROBES = 2  # one may be lost, or its answer
-SESSION_MS = 180000  # a session's life; WireGuard speaks by itself before it ends
+SESSION_MS = 210000  # a session lives 180 s; the keepalive after its end makes a new one
 ASKED_MS = 15000  # how long a punch makes even an offline peer worth calling
 SETS_AT_ONCE, SET_EVERY_MS = 12, 1000
 UNSEEN_AGE_MS = 40000  # the age of an observation whose publisher cannot tell it
@@ -234,7 +234,7 @@ class Path:
             return None
         if self._rx is None:
             return None
-        if self._confirmed and not self._all_quiet() and self._dead(now):
+        if self._confirmed and self._sources and self._dead(now) and not self._all_quiet():
             self._begin(now)
         online = self._online(now)
         self._name_state(now, online)
@@ -350,7 +350,7 @@ class Path:
     def _online(self, now):
         """Somebody has heard of the client within `stale_after`, or it is worth trying all the same."""
         limit = self.options.stale_after_s * 1000
-        if self._heard(now, max(limit, SESSION_MS)) or now < self._asked_until:
+        if self._heard(now, limit) or now < self._asked_until:
             return True
         known = [seen for seen in self._sources.values() if seen.endpoint]
         witnessed = None in [seen.lost_ms for seen in known]
