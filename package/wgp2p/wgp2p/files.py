@@ -19,6 +19,9 @@ def exists(path):
 def read_text(path, limit):
     """The text of a file of at most `limit` bytes. OSError when it cannot be read, ValueError when it is larger or no
     UTF-8."""
+    too_large = ValueError("larger than %d bytes" % limit)
+    if os.stat(path)[6] > limit:
+        raise too_large
     pieces, size = [], 0
     source = open(path, "rb")
     try:
@@ -31,7 +34,7 @@ def read_text(path, limit):
     finally:
         source.close()
     if size > limit:
-        raise ValueError("larger than %d bytes" % limit)
+        raise too_large
     try:
         return utf8(b"".join(pieces))
     except ValueError:
