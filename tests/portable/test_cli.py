@@ -7,7 +7,7 @@ from folders import new_folder
 from helpers import VirtualLoop
 
 from wgp2p import VERSION, cli, http
-from wgp2p.files import device_token, read_text, write_private
+from wgp2p.files import device_token, exists, read_text, write_private
 
 TOKEN = "0123456789abcdef" * 4
 HOSTILE = "a\x1b[2J\x1b]0;x\x07\r\x7f\x9b31m"
@@ -210,6 +210,20 @@ def test_check_looks_at_token_files():
     bench.write(SUBSCRIBER)
     code, out, err = bench.run("check")
     assert code == 1 and "secret" not in err
+
+
+def test_check_looks_at_the_tokens_of_devices():
+    bench = Bench()
+    path = bench.folder + "/keep/tokens/router"
+    bench.write(PUBLISHER + ROUTER)
+    assert bench.run("check")[0] == 0 and not exists(path), "it makes none"
+    write_private(path, "secret\n")
+    code, out, err = bench.run("check")
+    assert code == 1 and "secret" not in err
+    assert err.startswith("wgp2p: error: %s, section @peer[0], option device: token file %s holds no" % (
+        bench.config, path)), err
+    bench.write(ROUTER)
+    assert bench.run("check")[0] == 0, "no publisher, no business of ours"
 
 
 def test_token():

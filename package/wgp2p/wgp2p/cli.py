@@ -3,7 +3,7 @@ import json
 import sys
 
 from . import VERSION, client, config, table
-from .files import device_token, device_token_path, read_token
+from .files import device_token, device_token_path, exists, read_token
 from .log import plain
 from .loop import Loop
 from .wireguard import WireGuardError
@@ -198,13 +198,17 @@ def _load(arguments):
 def _check(arguments):
     arguments.take(0)
     found = _load(arguments)
+    tokens = [(values, "token_file", values.token_file or found.main.keep_dir + "/token")
+              for values in found.subscribers if not values.token]
+    if found.publishers:  # which makes those that are missing
+        tokens += [(peer, "device", device_token_path(found.main.keep_dir, peer.name)) for peer in found.peers.values()
+                   if peer.device and exists(device_token_path(found.main.keep_dir, peer.name))]
     faults = []
-    for values in found.subscribers:
-        if not values.token:
-            try:
-                read_token(values.token_file or found.main.keep_dir + "/token")
-            except ValueError as error:
-                faults.append("error: %s, section %s, option token_file: %s" % (arguments.config, values.label, error))
+    for values, option, path in tokens:
+        try:
+            read_token(path)
+        except ValueError as error:
+            faults.append("error: %s, section %s, option %s: %s" % (arguments.config, values.label, option, error))
     if found.problems:
         print(_problems(found.problems))
     if faults:
