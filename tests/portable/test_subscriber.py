@@ -563,6 +563,20 @@ def test_a_server_without_an_endpoint_is_looked_up_at_once():
         assert bench.sets(SERVER) == [("192.0.2.9:51820", 25, True)]
 
 
+def test_an_excluded_server_is_left_where_it_is():
+    peers = "config peer\n option public_key '%s'\n option exclude '1'\n" % SERVER
+    with Bench(HOST, peers) as bench:
+        bench.connected()
+        silent(bench, 60000)
+        assert bench.resolver.asked == []
+        bench.configure(HOST)
+        silent(bench, 2000)
+        assert len(bench.resolver.asked) == 1
+        bench.configure(HOST, peers)
+        bench.resolver.answer("192.0.2.9")
+        assert bench.sets(SERVER) == []
+
+
 def test_an_answer_after_the_end():
     with Bench(HOST) as bench:
         bench.connected()

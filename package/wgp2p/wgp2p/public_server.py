@@ -109,7 +109,7 @@ class PublicServer:
     def _look_up(self, now, peer):
         """Ask the DNS when the publisher is out of reach and nothing comes from the server either. An event stream is
         taken for broken only after two heartbeats; one that did not come, nor anything else, is enough here."""
-        if not self.values.server_host or self.link is None or (
+        if not self.values.server_host or self.link is None or self._subscriber.config.excluded(self.key) or (
                 self.link.lost_ms is None and self.link.mode == "polling"):
             return
         if peer.endpoint and now - self._rx_ms < _SILENT_MS:
@@ -120,7 +120,7 @@ class PublicServer:
         self._resolver.resolve(self.values.server_host, self._resolved)
 
     def _resolved(self, ips, error):
-        if self._closed:
+        if self._closed or self._subscriber.config.excluded(self.key):
             return
         name = self.values.server_host
         if error and error != self._unresolved:
