@@ -127,11 +127,13 @@ class Publisher:
 class World:
     """Made with the client switched off; `go(network)` puts it somewhere. `run(ms)` lets time pass."""
 
-    def __init__(self, publishers=("a",), report_ms=50, keepalive_ms=25000, device_open=False, options=None):
+    def __init__(self, publishers=("a",), report_ms=50, keepalive_ms=25000, device_open=False, options=None,
+                 tool_ms=0):
         self.now = self.arrived_ms = 1000000
         self._queue, self._count, self._sessions = [], 0, 0
         self.keepalive_ms = keepalive_ms  # the client's, 0: none
         self.device_open = device_open
+        self.tool_ms = tool_ms  # what a change takes, and reading it back: 0 with netlink, more with the wg tool
         self.client, self.network, self.busy, self.client_nat_ms = Side(), None, False, None
         self.client_sent_ms = self.client_ms = self.now  # when a packet last went either way, as the client sees it
         self.publishers = {}
@@ -298,6 +300,12 @@ class World:
     def _set(self, change):
         assert not self.path.options.exclude and (change.nudge or change.endpoint is None)
         self.sets.append((self.now, change.endpoint, change.keepalive, change.nudge))
+        if self.tool_ms:
+            self.at(self.tool_ms, self._make_change, change)
+        else:
+            self._make_change(change)
+
+    def _make_change(self, change):
         if change.endpoint is not None:
             self.endpoint = change.endpoint
         starts = change.keepalive and (change.nudge or not self.keepalive)
@@ -306,6 +314,12 @@ class World:
             self._device_sends(self.device.message(self.now))
         if self.foreign is not None:
             self.foreign()
+        if self.tool_ms:
+            self.at(self.tool_ms, self._read_back)
+        else:
+            self._read_back()
+
+    def _read_back(self):
         self.path.applied(self.now, self.endpoint, self.keepalive, self.rx)
 
     def endpoints_set(self, since_ms=0):

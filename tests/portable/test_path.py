@@ -626,7 +626,7 @@ def test_an_excluded_peer_is_never_touched():
     world.recreate(JUNK)
     world.go(None)
     world.run(10 * MINUTE)
-    assert world.sets == [] and world.path.state == STATIC and world.path.next_ms() is None
+    assert world.sets == world.probes == [] and world.path.state == STATIC and world.path.next_ms() is None
 
 
 def test_a_peer_that_is_excluded_and_admitted_while_running():
@@ -787,6 +787,19 @@ def test_two_publishers_that_repeat_themselves_start_nothing_anew():
         world.say("203.0.113.7:1025", source="b")
         world.run(1700)
     assert len(world.sets) <= 30
+
+
+def test_what_the_others_see_gets_every_second_turn():
+    world = World(publishers=())
+    world.go(HOME)
+    world.say(HOME.seen, 3000, source="a")
+    world.say(JUNK, 2000, source="b")
+    world.say("[2001:db8::7]:51820", 1000, source="c")
+    world.until(world.connected, MINUTE)
+    assert set(world.endpoints_set()) == {HOME.seen, "[2001:db8::7]:51820", JUNK}
+    since = world.now
+    world.run(10 * MINUTE)
+    assert undisturbed(world, since)
 
 
 def test_a_publisher_that_hears_only_now_and_then_does_not_disturb_a_path_that_works():

@@ -142,9 +142,9 @@ def live(world, events):
 
 
 @settings(max_examples=120, deadline=None)
-@given(LIVES, st.booleans(), st.sampled_from(NETWORKS), st.booleans())
-def test_any_life_ends_direct_and_stays_so(events, device_open, last, busy):
-    world = Watched(device_open=device_open)
+@given(LIVES, st.booleans(), st.sampled_from((0, 0, 40, 150)), st.sampled_from(NETWORKS), st.booleans())
+def test_any_life_ends_direct_and_stays_so(events, device_open, tool_ms, last, busy):
+    world = Watched(device_open=device_open, tool_ms=tool_ms)
     live(world, events)
     for name in ("a", "b"):
         world.publishers[name].back()

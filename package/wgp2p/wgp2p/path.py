@@ -12,7 +12,7 @@ Pure: it is told what publishers say and what WireGuard says, with the time, and
    that stays, and the applied one is not tried again until a publisher names a different one or the path is dead.
    Only for the first moments a turn back to where the client was before is taken for packets still under way.
 5. It never gives up while the client is online: after the burst the pauses grow, and every new fact starts it anew.
-   In these pauses a path of its own that died gets every second turn.
+   Then every second turn goes to a path of its own that died, or to where another publisher sees the client.
 6. A peer that no publisher has seen for `stale_after` loses its keepalive, and gets it back with the next sign of life.
 7. What someone else changed (keepalive, endpoint) is set again, but no endpoint over one that receives.
 8. Whatever is said how often: sets are limited to a burst of 12 and then one a second.
@@ -34,10 +34,10 @@ CLIENT_KEEPALIVE_MS = 25000  # what clients are told to use
 ANSWER_MS = 11000  # WireGuard answers a data packet within 10 s
 PROBES = 2  # one may be lost, or its answer
 SESSION_MS = 210000  # a session lives 180 s; the keepalive after its end makes a new one
-ASKED_MS = 15000  # how long a punch makes even an offline peer worth calling
+ASKED_MS = 15000  # a punch, or a session from before our start, makes even an offline peer worth this long
 SETS_AT_ONCE, SET_EVERY_MS = 12, 1000
 UNSEEN_AGE_MS = 40000  # the age of an observation whose publisher cannot tell it
-LEFT_MOST = 4
+LEFT_MOST = 4  # as many roams as can matter at a time; a flood of lies pushes the truth out and ends there
 LOOK_MS = 1500  # what someone else changed is found within this time
 
 
@@ -89,13 +89,12 @@ class Path:
         self._jitter = jitter
         self.state, self.reason, self.since_ms = OFFLINE, "waiting for a publisher", now
         # what WireGuard says
-        self.endpoint = None
-        self.keepalive = 0
+        self.endpoint, self.keepalive = None, 0
         self.rx_ms = None  # when rx last advanced
         self._rx = None  # None: never read
         self._rx_endpoint = None  # where WireGuard stood when rx last advanced
         self._stand = None  # where it has to stand: there, or where we set it since
-        self._asked = None  # the endpoint of the last Change, until a reading shows it
+        self._asked = None  # the endpoint of a Change that was not read back yet
         self._astray = False  # two readings in a row found it elsewhere, and no packet did that: someone else writes
         self._doubt = False  # there is reason to ask whether the path still works
         self._probes, self._probed_ms = 0, now  # sent without an answer, and when the last one
@@ -109,8 +108,7 @@ class Path:
         self._confirmed = False  # the path works: nothing to do about the target
         self._applied = False  # the target was set
         self._step = 0
-        self._begin_ms = now  # of the burst
-        self._due_ms = now
+        self._begin_ms = self._due_ms = now  # of the burst, and of its next step
         self._asked_until = now
         self._tokens, self._tokens_ms = SETS_AT_ONCE, now
 
@@ -200,8 +198,7 @@ class Path:
         self._rx, self.endpoint, self.keepalive = rx, endpoint, keepalive
 
     def recreated(self, now):
-        """The interface is a new one: no session, no endpoint, counters from zero. The client is where it was, and
-        may go on sending into the old session for two minutes."""
+        """The interface is a new one: no session, no endpoint, counters from zero. The client is where it was."""
         if self._rx is not None:
             self._rx = 0
         self.endpoint = None
@@ -244,8 +241,7 @@ class Path:
         return change
 
     def _decide(self, now, online):
-        if not self._sources:
-            # Never named by a publisher: not ours to touch. Named no more: take back what was given.
+        if not self._sources:  # not ours to touch; what was given when it was ours is taken back
             if self._managed and self.keepalive and self._token(now):
                 self._managed = False
                 return Change(None, 0, False)
@@ -275,8 +271,11 @@ class Path:
             grown = min(self._step - len(BURST_MS), 7)
             pause = min(RETRY_FIRST_MS * 3 ** grown // 2 ** grown, RETRY_MOST_MS)
             self._due_ms = now + pause - pause // 8 + self._jitter(pause // 4)
-        if step > len(BURST_MS) and step % 2 and self._rx_endpoint and self._rx_endpoint not in self._left:
-            return self._rx_endpoint
+        if step > len(BURST_MS) and step % 2:
+            own = {self._rx_endpoint} - set(self._left)
+            others = sorted((self._seen_at() | own) - {None, self._target})
+            if others:
+                return others[step // 2 % len(others)]
         self._applied = True
         return self._target
 
@@ -343,6 +342,11 @@ class Path:
         """A path of its own is respected as long as it lives."""
         return self._own() and not self._dead(now)
 
+    def _seen_at(self):
+        """Where publishers see the client now."""
+        return set([seen.endpoint for seen in self._sources.values()
+                    if seen.endpoint and not seen.quiet and seen.lost_ms is None])
+
     def _all_quiet(self):
         """Every publisher that knows the client says that it went quiet: it sleeps, the path is not to blame."""
         return not [seen for seen in self._sources.values() if seen.endpoint and not seen.quiet]
@@ -368,13 +372,10 @@ class Path:
         self._tokens -= 1
         return True
 
-    # -- for people -----------------------------------------------------------------------------------
-
     def _name_state(self, now, online):
-        receives = self._heard(now, SESSION_MS)
         if self._target is None:
-            self._become(now, DIRECT if receives else OFFLINE, "never connected to the public server"
-                         if self._sources else "no publisher knows it")
+            self._become(now, DIRECT if self._heard(now, SESSION_MS) else OFFLINE,
+                         "never connected to the public server" if self._sources else "no publisher knows it")
         elif not online:
             self._become(now, OFFLINE, "not seen by the public server")
         elif self._confirmed or self._works(now):
@@ -387,8 +388,7 @@ class Path:
     def _trying_reason(self):
         if self._step < len(BURST_MS):
             return "calling " + self._target
-        endpoints = set([seen.endpoint for seen in self._sources.values()
-                         if seen.endpoint and not seen.quiet and seen.lost_ms is None])
+        endpoints = self._seen_at()
         if len(endpoints) > len(set([endpoint.rpartition(":")[0] for endpoint in endpoints])):
             return "symmetric NAT: it shows different ports to different servers (%s)" % ", ".join(sorted(endpoints))
         return "no answer from %s: a symmetric NAT or a firewall on its side or ours" % self._target
