@@ -5,7 +5,7 @@ Pure: it is told what publishers say and what WireGuard says, with the time, and
 1. An excluded peer is never touched.
 2. A new endpoint from a publisher is applied at once when the peer stands on one that the publishers have left, or
    where nothing has been received. A path of its own (WireGuard followed the client to where no publisher sees it) is
-   asked first, with a probe, and keeps the peer as long as it answers.
+   asked first, with a probe, and keeps the peer as long as it answers, or as no publisher hears the client either.
 3. Applying is followed by a burst of nudges until something is received. Then the path is direct. A path on which
    WireGuard already receives what the publisher says only now needs nothing.
 4. WireGuard is never fought. When it leaves the applied endpoint by itself because the client sends from elsewhere,
@@ -52,8 +52,8 @@ class Observation:
         self.lost_ms = None  # not None: since when the connection is lost, and silence tells nothing
 
     def age_ms(self, now, witnessed):
-        """How long ago the publisher heard of the client, as far as can be known. Of a lost publisher's word time
-        stands still, unless another one that knows the client would tell of it (`witnessed`)."""
+        """How long ago the publisher heard of the client. For one that is lost time stands still, unless another one
+        that knows the client would tell of it (`witnessed`)."""
         end = now if self.lost_ms is None else self.lost_ms
         heard = self.seen_ms if self.quiet else end
         return (now if witnessed else end) - heard
@@ -173,7 +173,6 @@ class Path:
             self._probes = 0
 
     def _begin(self, now):
-        """The burst, anew."""
         self._confirmed = self._applied = False
         self._step = 0
         self._begin_ms = self._due_ms = now
@@ -288,9 +287,11 @@ class Path:
         """When `act` wants to be called again at the latest, besides after every reading, or None."""
         if self._rx is None or self._target is None or self.state in (STATIC, OFFLINE):
             return None
-        if self._confirmed:
-            return None if self._all_quiet() else self._verdict_ms()
-        return max(self._verdict_ms(), self._due_ms) if self._own() else self._due_ms
+        if not (self._confirmed or self._own()):
+            return self._due_ms
+        if self._all_quiet():
+            return None
+        return self._verdict_ms() if self._confirmed else max(self._verdict_ms(), self._due_ms)
 
     def poll_ms(self, now):
         """How soon another reading is worth its cost."""
@@ -339,8 +340,8 @@ class Path:
                 and self._stand not in self._left)
 
     def _waits(self, now):
-        """A path of its own is respected as long as it lives."""
-        return self._own() and not self._dead(now)
+        """A path of its own is respected as long as it lives, or sleeps."""
+        return self._own() and (not self._dead(now) or self._all_quiet())
 
     def _seen_at(self):
         """Where publishers see the client now."""
