@@ -5,8 +5,9 @@ from helpers import Skip, drive, raises
 
 from wgp2p import compat, http, sse
 from wgp2p.client import Stream, get
+from wgp2p.listeners import listen_tcp, listen_unix
 from wgp2p.loop import READ, Loop
-from wgp2p.server import Server, listen_tcp, listen_unix
+from wgp2p.server import Server
 
 IP = "127.0.0.1"
 PORT = 20000 + compat.random_below(10000)

@@ -6,8 +6,9 @@ from helpers import drive, raises
 
 from wgp2p import compat, http, log
 from wgp2p.compat import sockaddr, sockaddr_unix
+from wgp2p.listeners import listen_tcp, listen_unix
 from wgp2p.loop import READ, WRITE, Loop
-from wgp2p.server import Limits, Server, listen_tcp, listen_unix
+from wgp2p.server import Limits, Server
 
 GET = b"GET /hello?a=1 HTTP/1.1\r\nHost: x\r\n\r\n"
 PORT = 20000 + compat.random_below(10000)

@@ -10,10 +10,11 @@ from .client import words
 from .compat import SIGHUP, SIGINT, SIGTERM, Signals, json_loads, tune_heap
 from .files import make_folder, read_text
 from .links import LinkWatch
+from .listeners import listen_unix
 from .loop import READ
 from .publisher import Publisher
 from .registry import age_s
-from .server import Limits, Server, listen_unix
+from .server import Limits, Server
 from .subscriber import Subscriber
 from .wireguard import open_backend
 

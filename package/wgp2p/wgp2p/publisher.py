@@ -12,10 +12,11 @@ from .files import device_token
 from .handshake import call
 from .initiations import Initiations
 from .links import addresses
+from .listeners import listen_tcp
 from .memory import Memory
 from .netlink import NetlinkError
 from .registry import Registry, describe
-from .server import Limits, Server, listen_tcp
+from .server import Limits, Server
 
 POLL_MS = 1000
 _LOOK_MS = (5, 50)  # conntrack's event comes about 1 ms before WireGuard shows the new endpoint
