@@ -179,7 +179,7 @@ def flows(kind):
         lab.up()
         publisher, _ = start_pair(lab, kind)
         sender = netns.open_socket("pub", socket.AF_INET, socket.SOCK_DGRAM)
-        before, begin, count = cpu_s(publisher.pid), time.monotonic(), 0
+        count = 0
         resting = cpu_s(publisher.pid)
         time.sleep(FLOWS_S)
         resting = cpu_s(publisher.pid) - resting
