@@ -370,7 +370,9 @@ def test_a_path_of_its_own_is_asked_before_the_new_endpoint_is_applied():
     news = world.now + 20 + 50
     world.until(lambda: world.endpoint == MOBILE.seen, 30000)
     assert world.now == news + 2 * 11000 and world.probes[-3:] == [news, news + 11000, world.now]
+    begin = world.now
     world.until(world.connected, 11000)
+    assert [when - begin for when, endpoint, _, _ in world.sets if when >= begin][:3] == [0, 200, 500]
 
 
 def test_a_client_long_gone_from_a_path_of_its_own_is_called_at_once():

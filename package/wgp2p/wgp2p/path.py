@@ -5,7 +5,7 @@ Pure: it is told what publishers say and what WireGuard says, with the time, and
 1. An excluded peer is never touched.
 2. A new endpoint from a publisher is applied at once when the peer stands on one that the publishers have left, or
    where nothing has been received. A path of its own (WireGuard followed the client to where no publisher sees it) is
-   asked first, with a probe, and keeps the peer as long as it answers, or as no publisher hears the client either.
+   asked first, with a probe, and stays as long as it answers, or as no publisher hears the client either.
 3. Applying is followed by a burst of nudges until something is received. Then the path is direct. A path on which
    WireGuard already receives what the publisher says only now needs nothing.
 4. WireGuard is never fought. When it leaves the applied endpoint by itself because the client sends from elsewhere,
@@ -16,8 +16,7 @@ Pure: it is told what publishers say and what WireGuard says, with the time, and
 6. A peer that no publisher has seen for `stale_after` loses its keepalive, and gets it back with the next sign of life.
 7. What someone else changed (keepalive, endpoint) is set again, but no endpoint over one that receives.
 8. Whatever is said how often: sets are limited to a burst of 12 and then one a second.
-9. Silence alone proves nothing (probe.py says why). A path that has been silent is asked; it is dead when two probes
-   stay without an answer.
+9. Silence alone proves nothing (probe.py says why). A silent path is asked, and dead after two probes without answer.
 
 With several publishers the freshest observation wins. It is as fresh as the moment at which the publisher saw the
 client there; repeating it makes it no fresher, so two publishers that see different ports of one client do not take
@@ -264,6 +263,8 @@ class Path:
         """The endpoint to call in this step, and the time of the next one."""
         step = self._step
         self._step += 1
+        if step == 0:
+            self._begin_ms = now
         if self._step < len(BURST_MS):
             self._due_ms = max(now + 50, self._begin_ms + BURST_MS[self._step])
         else:
@@ -272,8 +273,7 @@ class Path:
             self._due_ms = now + pause - pause // 8 + self._jitter(pause // 4)
         if step > len(BURST_MS) and step % 2:
             own = {self._rx_endpoint} - set(self._left)
-            others = sorted((self._seen_at() | own) - {None, self._target})
-            if others:
+            if others := sorted((self._seen_at() | own) - {None, self._target}):
                 return others[step // 2 % len(others)]
         self._applied = True
         return self._target
