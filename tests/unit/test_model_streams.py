@@ -8,10 +8,11 @@ from fakewg import key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-NUMBERS = st.integers(100, 109)
+NUMBERS = st.integers(100, 159)
 STEPS = st.lists(st.one_of(
     st.tuples(st.just("hear"), NUMBERS, st.integers(1, 65535)), st.tuples(st.just("add"), NUMBERS),
-    st.tuples(st.just("drop"), NUMBERS), st.tuples(st.just("read"), st.integers(1, 6000)),
+    st.tuples(st.just("drop"), NUMBERS), st.tuples(st.just("read"), st.integers(1, 12000)),
+    st.tuples(st.just("roam"), NUMBERS, st.integers(1, 65535)),
     st.tuples(st.just("break")), st.tuples(st.just("wait"), st.integers(1, 50000)),
     st.tuples(st.just("flood"), st.integers(1, 300)), st.tuples(st.just("anew"))), max_size=60)
 
@@ -23,10 +24,10 @@ class Reader:
         self.bench = bench
         self.known, self.last = {}, None
         self.parser = None
-        self.connect()
+        self.connect(1 << 30)
 
-    def connect(self):
-        self.stream = self.bench.stream(last=self.last, takes=2000)
+    def connect(self, takes=2000):
+        self.stream = self.bench.stream(last=self.last, takes=takes)
         self.at = 0
         self.parser = test_api.sse.Parser(1 << 20)
 
@@ -49,6 +50,11 @@ def carry_out(bench, reader, step):
     peers = bench.wireguard.devices["wg0"].peers
     if step[0] == "hear" and key(step[1]) in peers:
         bench.hear(key(step[1]), "203.0.113.9:%d" % step[2])
+    elif step[0] == "roam":  # many of them, in an order of their own
+        for number in range(60):
+            if key(100 + (number * 7 + step[1]) % 60) in peers:
+                bench.wireguard.hear("wg0", key(100 + (number * 7 + step[1]) % 60), "203.0.113.8:%d" % step[2])
+                bench.read()
     elif step[0] == "add":
         bench.wireguard.peer("wg0", key(step[1]))
         bench.read()
@@ -73,11 +79,11 @@ def carry_out(bench, reader, step):
         bench.read()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_a_reader_ends_up_with_the_snapshot(steps):
     bench = test_api.Bench()
-    for number in range(100, 110):
+    for number in range(100, 160):
         bench.wireguard.peer("wg0", key(number))
     bench.read()
     reader = Reader(bench)
