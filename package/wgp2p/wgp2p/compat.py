@@ -142,6 +142,17 @@ def attach_filter(sock, program):
         sock.setsockopt(SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), held.buffer_info()[0]))
 
 
+def receive(sock, buffer):
+    """The bytes of one datagram, read through a buffer that is kept: MicroPython's own `recv` takes as much from the
+    heap as is asked for, whatever comes. OSError."""
+    if not MICROPYTHON:
+        return bytes(memoryview(buffer)[:sock.recv_into(buffer)])
+    count = _libc.func("l", "recv", "iPLi")(sock.fileno(), buffer, len(buffer), 0)
+    if count < 0:
+        raise OSError(os.errno())
+    return bytes(memoryview(buffer)[:count])
+
+
 def shut_down_output(sock):
     """Tell the peer that nothing more comes, and go on reading. OSError when the connection is gone."""
     if not MICROPYTHON:

@@ -5,11 +5,11 @@ is always there already and the loop does not wait. Should a kernel do otherwise
 """
 import select
 
-from .compat import AF_NETLINK, SOCK_RAW, is_again, open_socket, sockaddr_netlink
+from .compat import AF_NETLINK, SOCK_RAW, is_again, open_socket, receive, sockaddr_netlink
 from .netlink import Answer, NetlinkError
 
 # The kernel fills a dump's datagrams up to the size that it is read with, and 8 KiB at first.
-_READ_SIZE = 16384
+_buffer = bytearray(16384)
 _PATIENCE_MS = 50
 
 
@@ -44,7 +44,7 @@ class NetlinkSocket:
 
     def _receive(self):
         try:
-            return self._sock.recv(_READ_SIZE)
+            return receive(self._sock, _buffer)
         except OSError as error:
             if not is_again(error):
                 raise
@@ -52,7 +52,7 @@ class NetlinkSocket:
         poll.register(self._sock.fileno(), select.POLLIN)
         if not poll.poll(_PATIENCE_MS):
             raise NetlinkError("the kernel does not answer")
-        return self._sock.recv(_READ_SIZE)
+        return receive(self._sock, _buffer)
 
     def close(self):
         """Give the descriptor back; the next request opens another one."""
