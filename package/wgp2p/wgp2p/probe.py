@@ -12,12 +12,16 @@ _DISCARD = 9  # RFC 863
 
 
 def host_of(allowed_ips):
-    """The peer's own address, the first that is allowed alone, or None."""
+    """An address that leads into the peer's tunnel: its own, the first that is allowed alone, else one of the first
+    network (WireGuard answers whatever the address). None where it has none but the whole internet."""
+    inside = None
     for text in allowed_ips:
         packed, bits = parse_network(text)
         if bits == 8 * len(packed):
             return format_ip(packed)
-    return None
+        if inside is None and bits:
+            inside = format_ip(packed[:-1] + bytes([packed[-1] | 1]))
+    return inside
 
 
 def send(interface, ip):
