@@ -206,6 +206,9 @@ def test_a_role_that_is_off_is_not_there():
     found = config.parse(PUBLISHER + "\toption enabled '0'\n" + SUBSCRIBER.replace("main", "s")
                          + "\toption enabled 'off'\n")
     assert (found.publishers, found.subscribers) == ([], [])
+    # as a package may ship it
+    found = config.parse("config publisher\n\toption enabled '0'\nconfig subscriber\n\toption enabled '0'\n")
+    assert not found.problems and (found.publishers, found.subscribers) == ([], [])
 
 
 def test_devices_and_their_clients():

@@ -253,7 +253,8 @@ def _read(section, schema, file, problems):
             continue
         setattr(values, option.name, parsed if is_list else parsed[0])
     for name in schema:
-        if schema[name][1] == _REQUIRED and getattr(values, name) is None and not section.option(name):
+        missing = schema[name][1] == _REQUIRED and getattr(values, name) is None and not section.option(name)
+        if missing and getattr(values, "enabled", True):
             problems.append(Problem(True, _where(file, values, name), "is missing"))
     return values
 
