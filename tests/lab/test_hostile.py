@@ -70,6 +70,7 @@ def test_hostile_askers(make_lab, interpreter):
         return held
 
     idle = hold(b"", 200)
+    wait_for(lambda: publisher.open_files() < 60, 2, "one address gets few places, long before it is late")
     endless = hold(b"GET / HTTP/1.1\r\nHost: x\r\n", 1)
     deaf = hold(request("/api/events", token_of("rem"), address), 8)
     print(f"{len(idle)} idle, {len(endless)} endless, {len(deaf)} deaf; memory {memory} -> {publisher.memory_kb()} kB, "
@@ -82,7 +83,6 @@ def test_hostile_askers(make_lab, interpreter):
                 break
         events_flow("with 200 idle connections and readers that never read")
     assert get("rem2", address, token=token_of("rem2"))[0] == 200, "there is a place for others"
-    assert publisher.open_files() < 60
     begin = time.monotonic()
     read_all(idle[0])
     assert time.monotonic() - begin < 10, "who says nothing is told so and sent away"
@@ -107,8 +107,9 @@ def hostile_rows(lab, number):
     return rows[number % len(rows)]
 
 
-def test_hostile_publisher(lab, interpreter):
-    """It has the token. A client is connected through ours first; then the server turns."""
+def test_hostile_publisher(make_lab, interpreter):
+    """It has the token. cli0 is connected through ours first; then the server turns. (cli1 never comes.)"""
+    lab = make_lab(clients=2)
     publisher = lab.daemon("pub", interpreter, publisher_config(lab, "pub")).start()
     subscriber = lab.daemon("rem", interpreter, subscriber_config(lab, "rem")).start()
     join(lab, "cli0", "nata")
@@ -134,7 +135,7 @@ def test_hostile_publisher(lab, interpreter):
                 yield event(number, "peer", hostile_rows(lab, number))
                 yield b"event: peer\ndata: {\n\n" + bytes(range(1, 256)).replace(b"\n", b"") + b"\n"
             elif stage[0] == "flapping":
-                yield event(number, "peer", {"public_key": lab.key("cli0"), "quiet": False, "seen_age": 0,
+                yield event(number, "peer", {"public_key": lab.key(f"cli{number % 2}"), "quiet": False, "seen_age": 0,
                                              "endpoint": f"203.0.113.{200 + number % 40}:{1024 + number % 9999}"})
             elif stage[0] == "crowd":
                 rows = ",".join(f'{{"public_key":"{n:043d}=","endpoint":"203.0.113.5:5"}}' for n in range(65000))
@@ -147,16 +148,18 @@ def test_hostile_publisher(lab, interpreter):
     hostile = StandIn("pub", lab.tunnel("pub"), token_of("rem"), answer)
     wait_for(lambda: ("/api/events", True) in hostile.requests, 20, "the device follows it")
     stays(lambda: connected(lab, "cli0"), 5, "junk moves nothing", every=1)
-    assert set(lab.peers("rem")) == {"pub", "cli0"}
+    assert set(lab.peers("rem")) == {"pub", "cli0", "cli1"}
+    assert lab.peer("rem", "cli1").endpoint is None
     cpu = subscriber.cpu_s()
     stage[0] = "flapping"
-    begin, first = time.monotonic(), subscriber.log().count("cli0: set")
+    begin, first = time.monotonic(), subscriber.log().count("cli1: set")
     time.sleep(8)
-    sets = subscriber.log().count("cli0: set") - first
+    sets = subscriber.log().count("cli1: set") - first
     print(f"100 changes a second: {sets} sets in {time.monotonic() - begin:.1f} s, "
           f"{100 * (subscriber.cpu_s() - cpu) / (time.monotonic() - begin):.0f} % CPU (emulated)")
-    assert sets <= 12 + time.monotonic() - begin + 1
+    assert 5 <= sets <= 12 + time.monotonic() - begin + 1, "a burst, then one a second"
     assert lab.ping("rem", "pub"), "the tunnel to the server is not touched"
+    assert connected(lab, "cli0"), "nor a path that works"
     stage[0] = "crowd"
     time.sleep(6)
     print(f"memory {memory} -> {subscriber.memory_kb()} kB")
