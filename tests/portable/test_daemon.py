@@ -191,6 +191,7 @@ def test_reload():
         bench.write(PUBLISHER % ("a", "wg2", 81) + " option zebra '1'\n")
         status, value = bench.ask("POST", "/reload", {})
         assert status == 200 and "option zebra" in value["warnings"][0]
+        assert not [text for text in bench.logged if text.startswith("warning")], "the log says the level itself"
         assert first.told[-1] == "close" == second.told[-1] and bench.daemon.publishers["a"].interface == "wg2"
         assert bench.daemon.subscribers == {}
         for text in (PUBLISHER % ("a", "wg2", 0), "nonsense"):

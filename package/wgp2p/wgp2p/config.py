@@ -28,8 +28,12 @@ class Problem:
         self.where = where
         self.message = message
 
+    def text(self):
+        """Where and what, without the level: the log has its own."""
+        return "%s: %s" % (self.where, self.message)
+
     def __str__(self):
-        return "%s: %s: %s" % ("error" if self.fatal else "warning", self.where, self.message)
+        return "%s: %s" % ("error" if self.fatal else "warning", self.text())
 
 
 # -- types: text in, value out, ValueError with words ----------------------------------------------

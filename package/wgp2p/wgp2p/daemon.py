@@ -70,7 +70,7 @@ class Daemon:
 
     def _warn(self):
         for problem in self.config.problems:
-            log.warning(str(problem))
+            log.warning(problem.text())
 
     # -- roles ----------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Daemon:
 
     def _refused(self, error):
         for problem in error.problems:
-            (log.error if problem.fatal else log.warning)(str(problem))
+            (log.error if problem.fatal else log.warning)(problem.text())
         log.error("the new configuration is not used")
 
     # -- control socket ---------------------------------------------------------------------------------
