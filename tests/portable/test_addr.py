@@ -52,3 +52,12 @@ def test_unicast():
     for text in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "169.254.1.1", "::", "::1",
                  "ff02::1", "fe80::1", "0.1.2.3"):
         assert not addr.is_unicast(text), text
+
+
+def test_the_longest_network_says_whose_an_address_is():
+    rows = [("all", [addr.parse_network("0.0.0.0/0")]), ("net", [addr.parse_network("10.0.0.0/24")]),
+            ("host", [addr.parse_network("fd00::1/128"), addr.parse_network("10.0.0.3/32")])]
+    for ip, whose in (("10.0.0.3", "host"), ("10.0.0.4", "net"), ("8.8.8.8", "all"), ("fd00::1", "host"),
+                      ("fd00::2", None)):
+        assert addr.longest_match(rows, ip) == whose, ip
+    raises(ValueError, addr.longest_match, rows, "nonsense")

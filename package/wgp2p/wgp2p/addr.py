@@ -122,6 +122,18 @@ def contains(network, packed):
     return len(network[0]) == len(packed) and mask(packed, network[1]) == network[0]
 
 
+def longest_match(rows, ip):
+    """What has the longest network that holds the address (text), of (what, networks) rows, or None: how WireGuard
+    tells whose packet it is (cryptokey routing)."""
+    packed = parse_ip(ip)
+    best, longest = None, -1
+    for what, networks in rows:
+        for network in networks:
+            if network[1] > longest and contains(network, packed):
+                best, longest = what, network[1]
+    return best
+
+
 # What can be the endpoint of a peer: a unicast address that a packet can be sent to. RFC 1122 3.2.1.3,
 # RFC 4291 2.5-2.7; private networks stay allowed, since a client may be on the same LAN.
 _NEVER = [parse_network(text) for text in (

@@ -22,19 +22,16 @@ _MIPS = MICROPYTHON and socket.SOL_SOCKET != 1
 SOL_SOCKET = socket.SOL_SOCKET
 SO_REUSEADDR = socket.SO_REUSEADDR
 SO_RCVBUF = 0x1002 if _MIPS else 8
-SO_RCVTIMEO_OLD = 0x1006 if _MIPS else 20
 SO_BINDTODEVICE = 25
 SO_ATTACH_FILTER = 26
 IPPROTO_TCP, TCP_NODELAY, TCP_USER_TIMEOUT = 6, 1, 18
 IPPROTO_IPV6, IPV6_V6ONLY = 41, 26
 # Linux numbers that neither `errno` module of MicroPython names; MIPS has its own from 35 up.
-ECONNRESET = errno.ECONNRESET
 EINPROGRESS = errno.EINPROGRESS
-EISCONN = 133 if _MIPS else 106
-EMSGSIZE = 97 if _MIPS else 90
 EADDRNOTAVAIL = 126 if _MIPS else 99
 ENETDOWN = 127 if _MIPS else 100
 ENETUNREACH = 128 if _MIPS else 101
+O_NONBLOCK = 0x80 if _MIPS else 0x800  # asm/fcntl.h
 EPIPE, EMFILE, ENFILE, EINTR = 32, 24, 23, 4
 
 if MICROPYTHON:
@@ -266,7 +263,7 @@ if MICROPYTHON:
             self._mask = mask + bytes(8)
             _libc.func("i", "sigprocmask", "iPP")(1 if _MIPS else 0, self._mask, None)
             # SFD_NONBLOCK | SFD_CLOEXEC (asm/fcntl.h)
-            flags = (0x80 if _MIPS else 0x800) | 0x80000
+            flags = O_NONBLOCK | 0x80000
             self.fd = _libc.func("i", "signalfd", "iPi")(-1, self._mask, flags)
             self._read = _libc.func("l", "read", "iPL")
 

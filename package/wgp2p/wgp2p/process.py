@@ -8,7 +8,7 @@ import errno
 import os
 import struct
 
-from .compat import EINTR, MICROPYTHON, SIGKILL, libc
+from .compat import EINTR, MICROPYTHON, O_NONBLOCK, SIGKILL, libc
 from .loop import READ, WRITE
 
 _PR_CAP_AMBIENT, _IS_SET, _RAISE, _CLEAR_ALL = 47, 1, 2, 4  # linux/prctl.h
@@ -116,9 +116,8 @@ if MICROPYTHON:
 
     def _set_nonblocking(fd):
         fcntl = libc("i", "fcntl", "iil")
-        # F_SETFL, O_NONBLOCK (asm/fcntl.h: 0x80 on MIPS), F_SETFD, FD_CLOEXEC
-        from .compat import _MIPS
-        fcntl(fd, 4, 0x80 if _MIPS else 0x800)
+        # F_SETFL, then F_SETFD with FD_CLOEXEC
+        fcntl(fd, 4, O_NONBLOCK)
         fcntl(fd, 2, 1)
 
     def _array(words):

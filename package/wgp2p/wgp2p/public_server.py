@@ -79,13 +79,8 @@ class PublicServer:
 
     def find(self, device):
         """Find the server's peer: the one with the longest allowed IP that holds the publisher's address."""
-        packed = addr.parse_ip(self.values.publisher)
-        self.key, longest = None, -1
-        for key in device.peers:
-            for text in device.peers[key].allowed_ips:
-                network = addr.parse_network(text)
-                if network[1] > longest and addr.contains(network, packed):
-                    self.key, longest = key, network[1]
+        rows = [(key, [addr.parse_network(text) for text in device.peers[key].allowed_ips]) for key in device.peers]
+        self.key = addr.longest_match(rows, self.values.publisher)
 
     def watch(self, now, device):
         """Take a reading: whether the server lives, and whether it is a new one."""

@@ -108,13 +108,7 @@ class Registry:
     def asker(self, ip):
         """The entry whose allowed IPs hold this address with the longest prefix, or None. WireGuard lets a packet in
         only from the peer for which this holds, so the address is proof."""
-        packed = addr.parse_ip(ip)
-        best, longest = None, -1
-        for entry in self.entries.values():
-            for network in entry.networks:
-                if network[1] > longest and addr.contains(network, packed):
-                    best, longest = entry, network[1]
-        return best
+        return addr.longest_match([(entry, entry.networks) for entry in self.entries.values()], ip)
 
     def since(self, seq):
         """What happened after `seq`, oldest first: (seq, key) of the latest change of each peer, a removal where there
