@@ -1,17 +1,20 @@
 """The command line: `run` is the daemon, everything else talks to it or looks at its files."""
 import json
+import os
 import sys
 
-from . import VERSION, client, config, table
+from . import VERSION, client, config, log, table
 from .files import device_token, device_token_path, exists, read_token
 from .log import plain
 from .loop import Loop
+from .privileges import PrivilegeError, become, find_user, is_root
 from .wireguard import WireGuardError
 
-USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] COMMAND
+USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] [--user NAME] COMMAND
 
   run              be the daemon, in the foreground
   status           one word per peer; --json for scripts, --watch to see it live
+  doctor           what is wrong, and what to do about it; --json for scripts
   peers            the peers alone, as JSON
   punch PEER       connect to a peer now
   reload           apply a changed configuration without dropping a path
@@ -23,8 +26,9 @@ PEER: a name, a public key, or an unambiguous beginning of one.
 --config FILE      default /etc/config/wgp2p
 --state DIR        default: option state_dir, /var/run/wgp2p
 --socket PATH      default: control.sock in the state folder
+--user NAME        with run, as root: be this user, and keep the capabilities for the network alone
 
-exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon does not answer
+exit codes: 0 done, 1 failed (doctor: something is wrong), 2 wrong usage, 3 the daemon does not answer
 """
 OK, FAILED, USAGE_ERROR, NO_DAEMON = 0, 1, 2, 3
 _TIMEOUT_MS = 5000
@@ -32,6 +36,8 @@ _ANSWER_LIMIT = 4 << 20
 _REDRAW_MS = 1000
 _CONFIG = "/etc/config/wgp2p"
 _STATE = "/var/run/wgp2p"
+_INIT = "/etc/init.d/wgp2p"
+_USER = "wgp2p"  # whom the packages make
 
 
 class _Failure(Exception):
@@ -47,13 +53,13 @@ class _Arguments:
     """What the command line says."""
 
     def __init__(self, words):
-        self.config, self.socket, self.state = _CONFIG, None, None
+        self.config, self.socket, self.state, self.user = _CONFIG, None, None, None
         self.flags = []
         self.words = []
         i = 0
         while i < len(words):
             name, equals, value = words[i].partition("=")
-            if name in ("--config", "--socket", "--state"):
+            if name in ("--config", "--socket", "--state", "--user"):
                 if not equals:
                     i += 1
                     if i == len(words):
@@ -115,6 +121,11 @@ def _run(arguments):
     from .daemon import Daemon
 
     arguments.take(0)
+    if arguments.user and is_root():
+        try:
+            become(arguments.user, True)
+        except PrivilegeError as error:
+            log.warning("running as root: %s" % error)
     loop = Loop()
     try:
         daemon = Daemon(loop, arguments.config, arguments.socket, arguments.state)
@@ -124,6 +135,8 @@ def _run(arguments):
         raise _Failure(FAILED, "cannot start: %s" % error)
     loop.run()
     daemon.close()
+    if daemon.failed:
+        raise _Failure(FAILED, "cannot go on, see the log")
 
 
 def _problems(problems):
@@ -180,8 +193,21 @@ def _punch(arguments):
     print("calling " + plain(answer["peer"]))
 
 
+def _doctor(arguments):
+    arguments.take(0, "--json")
+    findings = _ask(arguments, "GET", "/doctor")["findings"]
+    if "--json" in arguments.flags:
+        print(json.dumps(findings))
+    else:
+        sys.stdout.write(table.render_findings(findings, _is_terminal()))
+    if [row for row in findings if row["level"] == "error"]:
+        raise _Failure(FAILED, "")
+
+
 def _reload(arguments):
     arguments.take(0)
+    if exists(_INIT) and is_root() and (arguments.config, arguments.socket, arguments.state) == (_CONFIG, None, None):
+        os.system(_INIT + " export")  # OpenWrt's daemon may not read /etc/config itself
     for warning in _ask(arguments, "POST", "/reload", {})["warnings"]:
         sys.stderr.write(plain(warning) + "\n")
 
@@ -215,12 +241,28 @@ def _check(arguments):
         raise _Failure(FAILED, "\n".join(faults))
     roles = ["publisher on " + values.interface for values in found.publishers]
     roles += ["subscriber on %s to %s" % (values.interface, values.publisher) for values in found.subscribers]
-    print("%s: no errors; %s" % (arguments.config, ", ".join(roles) or "nothing is switched on"))
+    print("%s: no errors; %s" % (arguments.config, ", ".join(roles) or (
+        "nothing is switched on" if found.main.enabled else "switched off by option enabled")))
+
+
+def _be_the_daemon(keep_dir):
+    """A file that root makes must be the daemon's, where that has a user of its own. (And root does not write into a
+    folder that another user may change.)"""
+    try:
+        if not is_root() or os.stat(keep_dir)[5] != find_user(_USER)[1]:
+            return
+    except (OSError, PrivilegeError):
+        return
+    try:
+        become(_USER, False)
+    except PrivilegeError as error:
+        raise _Failure(FAILED, "cannot act as user %s: %s" % (_USER, error))
 
 
 def _token(arguments):
     name = arguments.take(1)[0]
     found = _load(arguments)
+    _be_the_daemon(found.main.keep_dir)
     devices = [peer for peer in found.peers.values() if peer.device]
     for peer in devices:
         if name in (peer.name, peer.public_key):
@@ -236,8 +278,8 @@ def _token(arguments):
     raise _Failure(FAILED, "no peer section with option device '1' has the name '%s' (%s)" % (name, names))
 
 
-_COMMANDS = {"run": _run, "status": _status, "peers": _peers, "punch": _punch, "reload": _reload, "check": _check,
-             "token": _token}
+_COMMANDS = {"run": _run, "status": _status, "doctor": _doctor, "peers": _peers, "punch": _punch, "reload": _reload,
+             "check": _check, "token": _token}
 
 
 def main(words):
@@ -255,7 +297,7 @@ def main(words):
         else:
             _COMMANDS[arguments.words[0]](arguments)
     except _Failure as failure:
-        for line in failure.text.split("\n"):
+        for line in failure.text.split("\n") if failure.text else ():
             sys.stderr.write("wgp2p: %s\n" % plain(line))
         if failure.code == USAGE_ERROR:
             sys.stderr.write("try wgp2p --help\n")

@@ -1,25 +1,24 @@
-"""The daemon: reads the configuration, switches roles on and off by it, and answers on the control socket.
-
-The control socket is a UNIX socket (mode 0600) that speaks the same HTTP and JSON as the publisher:
-GET /status, GET /peers, POST /punch {"peer": …}, POST /reload.
+"""The daemon: reads the configuration, switches roles on and off by it, and ties them to control socket, ubus, firewall
+and hooks.
 """
-import errno
-
-from . import VERSION, config, log, process
-from .client import words
-from .compat import SIGHUP, SIGINT, SIGTERM, Signals, json_loads, tune_heap
+from . import VERSION, config, doctor, log, process
+from .addr import parse_endpoint
+from .bus import Bus
+from .compat import SIGHUP, SIGINT, SIGTERM, Signals, tune_heap, unix_s
+from .control import Control, Impossible
 from .files import make_folder, read_text
+from .hooks import Hooks
 from .links import LinkWatch
-from .listeners import listen_unix
 from .loop import READ
 from .publisher import Publisher
 from .registry import age_s
-from .server import Limits, Server
 from .subscriber import Subscriber
+from .wan import Wan
 from .wireguard import open_backend
 
 CONFIG_LIMIT = 1 << 20
 _TUNE_HEAP_MS = 10000
+_CLOSE_MS = 3000
 
 
 def load_config(path, state_dir=None):
@@ -37,28 +36,30 @@ def load_config(path, state_dir=None):
 
 
 class Daemon:
-    """Everything that runs. `socket_path` None: `control.sock` in the state folder."""
+    """Everything that runs. `socket_path` None: `control.sock` in the state folder. `failed` is true when it stopped
+    because it cannot go on."""
 
     def __init__(self, loop, config_path, socket_path=None, state_dir=None):
         self._loop = loop
         self._config_path, self._state_dir = config_path, state_dir
         self._began_ms = loop.now()
+        self.failed = False
         self.config = load_config(config_path, state_dir)
         log.set_level(self.config.main.log_level)
         self._warn()
         process.drop_ambient()
         self._tune_heap()
         self.publishers, self.subscribers = {}, {}
-        path = socket_path or self.config.main.state_dir + "/control.sock"
         try:
             make_folder(self.config.main.state_dir)
-            listener = listen_unix(path, 0o600)
         except OSError as error:
-            raise ValueError("the control socket %s: %s" % (path, "another wgp2p answers there" if (
-                error.args[0] == errno.EADDRINUSE) else words(error)))
-        self._control = Server(loop, listener, self._request, Limits())
+            raise ValueError("the folder %s cannot be made (errno %d)" % (self.config.main.state_dir, error.args[0]))
+        self._control = Control(loop, socket_path or self.config.main.state_dir + "/control.sock", self)
         self._wireguard = open_backend(loop, self.config.main.backend)
+        self._hooks = Hooks(loop, self.config.main.keep_dir + "/hooks.d")
+        self._wan = Wan(loop, self.config.main, self._interfaces, self._wan_changed)
         self._links = LinkWatch(loop, self._link_changed)
+        self._bus = Bus(loop, self, self._interface_event, self._give_up)
         self._signals = Signals([SIGTERM, SIGINT, SIGHUP])
         loop.watch(self._signals.fd, READ, self._signalled)
         log.info("wgp2p %s started" % VERSION)
@@ -86,7 +87,7 @@ class Daemon:
             if label in self.publishers:
                 self.publishers[label].configure(self.config, wanted[label])
             else:
-                self.publishers[label] = Publisher(self._loop, self._wireguard, self.config, wanted[label])
+                self.publishers[label] = Publisher(self._loop, self._wireguard, self.config, wanted[label], self)
         follows = {}
         for values in self.config.subscribers:
             follows.setdefault(values.interface, []).append(values)
@@ -98,27 +99,64 @@ class Daemon:
                 self.subscribers[interface].configure(self.config, follows[interface])
             else:
                 self.subscribers[interface] = Subscriber(self._loop, self._wireguard, self.config, interface,
-                                                         follows[interface], self._path_changed)
-        if not self.publishers and not self.subscribers:
+                                                         follows[interface], self)
+        if not self.config.main.enabled:
+            log.warning("%s: switched off by option enabled" % self._config_path)
+        elif not self._roles():
             log.warning("%s switches nothing on: add a publisher or subscriber section" % self._config_path)
+        self._wan.configure(self.config.main)
 
-    def _path_changed(self, key, path):
-        """A peer's path has changed; the log has it, and ubus will."""
+    def _roles(self):
+        return list(self.subscribers.values()) + list(self.publishers.values())
 
     def _link_changed(self, risen):
-        for role in list(self.subscribers.values()) + list(self.publishers.values()):
+        for role in self._roles():
             role.links_changed(risen)
+        self._wan.links_changed()
 
-    def reload(self):
-        """Read the configuration again and apply it live; ConfigError leaves everything as it is."""
-        fresh = load_config(self._config_path, self._state_dir)
-        if fresh.main.state_dir != self.config.main.state_dir or fresh.main.backend != self.config.main.backend:
-            log.warning("a new state_dir or backend takes effect at the next start")
-        self.config = fresh
-        log.set_level(fresh.main.log_level)
-        self._warn()
-        self._arrange()
-        log.info("configuration loaded again")
+    def _interface_event(self):
+        """netifd has set an interface up again, perhaps with `wg syncconf`, which undoes what was set at run time."""
+        self._link_changed(set())
+
+    def _interfaces(self):
+        """What the WAN role is to know: (interface, listen port, endpoints of public servers, endpoints at which
+        publishers see this device) of every role."""
+        found = [(role.interface, role.device.listen_port, role.server_endpoints(), role.seen_at())
+                 for role in self.subscribers.values() if role.device is not None]
+        return found + [(role.interface, role.listen_port, [], []) for role in self.publishers.values()]
+
+    # -- what roles tell ------------------------------------------------------------------------------
+
+    def interface_changed(self):
+        """A role has read another listen port than before."""
+        self._wan.refresh()
+
+    def path_changed(self, subscriber, key):
+        """A Subscriber's listener: a peer's path is another one."""
+        row = subscriber.row(key)
+        self._bus.tell({"action": "path", "interface": subscriber.interface, "public_key": key, "name": row["name"],
+                        "path": row["path"], "reason": row["reason"], "endpoint": row["endpoint"]})
+
+    def address_changed(self, subscriber, link, previous):
+        """A Subscriber's listener: this device's public endpoint is another one (`previous` None: the first)."""
+        self._wan.refresh()
+        self._bus.tell({"action": "address", "interface": subscriber.interface, "publisher": link.label,
+                        "endpoint": link.you, "previous": previous})
+        address, port = parse_endpoint(link.you)
+        before, port_before = parse_endpoint(previous) if previous else ("", "")
+        words = ["ACTION=address", "INTERFACE=" + subscriber.interface, "PUBLISHER=" + link.label,
+                 "ADDRESS=" + address, "PORT=%d" % port, "PREVIOUS_ADDRESS=" + before,
+                 "PREVIOUS_PORT=%s" % port_before]
+        if not self._bus.hotplug(words):
+            self._hooks.tell(words)
+
+    def _wan_changed(self):
+        for role in self.subscribers.values():
+            role.wan_changed()
+
+    def _give_up(self):
+        self.failed = True
+        self._loop.stop()
 
     # -- signals --------------------------------------------------------------------------------------
 
@@ -127,61 +165,45 @@ class Daemon:
             if number == SIGHUP:
                 try:
                     self.reload()
-                except config.ConfigError as error:
-                    self._refused(error)
+                except config.ConfigError:
+                    pass  # the log has it
             else:
                 self._loop.stop()
 
-    def _refused(self, error):
-        for problem in error.problems:
-            (log.error if problem.fatal else log.warning)(problem.text())
-        log.error("the new configuration is not used")
+    # -- commands, for control socket and ubus ----------------------------------------------------------
 
-    # -- control socket ---------------------------------------------------------------------------------
-
-    def _request(self, request, connection):
-        routes = {("GET", "/status"): self._get_status, ("GET", "/peers"): self._get_peers,
-                  ("POST", "/punch"): self._post_punch, ("POST", "/reload"): self._post_reload}
-        route = routes.get((request.method, request.path))
-        if route is None:
-            known = [path for _, path in routes]
-            connection.error(405 if request.path in known else 404, "no such request")
-        else:
-            route(request, connection)
-
-    def _get_status(self, request, connection):
-        connection.reply(200, self.status())
-
-    def _get_peers(self, request, connection):
-        connection.reply(200, {"peers": self.peers()})
-
-    def _post_punch(self, request, connection):
+    def reload(self):
+        """Read the configuration again and apply it live; gives warnings (list of text). ConfigError leaves everything
+        as it is."""
         try:
-            word = json_loads(request.body.decode()).get("peer")
-            if not isinstance(word, str):
-                raise ValueError("a peer must be named")
-            key = config.find_peer(self.config, self._keys(), word)
-        except (ValueError, AttributeError) as error:
-            connection.error(400, str(error))
-            return
-        done = False
-        for role in list(self.subscribers.values()) + list(self.publishers.values()):
-            done = role.punch(key) or done
-        if done:
-            connection.reply(200, {"peer": self.config.name(key), "public_key": key})
-        else:
-            why = "is excluded" if self.config.excluded(key) else "cannot be called: no endpoint of it is known here"
-            connection.error(409, "%s %s" % (self.config.name(key), why))
-
-    def _post_reload(self, request, connection):
-        try:
-            self.reload()
+            fresh = load_config(self._config_path, self._state_dir)
         except config.ConfigError as error:
-            self._refused(error)
-            connection.reply(400, {"error": "the configuration is not used",
-                                   "problems": [str(problem) for problem in error.problems]})
-            return
-        connection.reply(200, {"warnings": [str(problem) for problem in self.config.problems]})
+            for problem in error.problems:
+                (log.error if problem.fatal else log.warning)(problem.text())
+            log.error("the new configuration is not used")
+            raise
+        if fresh.main.state_dir != self.config.main.state_dir or fresh.main.backend != self.config.main.backend:
+            log.warning("a new state_dir or backend takes effect at the next start")
+        self.config = fresh
+        log.set_level(fresh.main.log_level)
+        self._hooks.folder = fresh.main.keep_dir + "/hooks.d"
+        self._warn()
+        self._arrange()
+        log.info("configuration loaded again")
+        return [str(problem) for problem in fresh.problems]
+
+    def punch(self, word):
+        """Call the peer that `word` names now; gives its name and key. ValueError: which peer is meant? Impossible."""
+        if not isinstance(word, str):
+            raise ValueError("a peer must be named")
+        key = config.find_peer(self.config, self._keys(), word)
+        done = False
+        for role in self._roles():
+            done = role.punch(key) or done
+        if not done:
+            raise Impossible("%s %s" % (self.config.name(key), "is excluded" if self.config.excluded(key) else
+                                        "cannot be called: no endpoint of it is known here"))
+        return {"peer": self.config.name(key), "public_key": key}
 
     def _keys(self):
         keys = []
@@ -191,11 +213,9 @@ class Daemon:
             keys += list(publisher.registry.entries)
         return keys
 
-    # -- the one dump for CLI, ubus and control socket ------------------------------------------------------
-
     def status(self):
-        """Everything that is known, without secrets (docs/protocol.md, "Control socket")."""
-        return {"version": VERSION, "uptime": age_s(self._loop.now(), self._began_ms),
+        """The one dump: everything that is known, without secrets (docs/protocol.md, "Control socket")."""
+        return {"version": VERSION, "uptime": age_s(self._loop.now(), self._began_ms), "wan": self._wan.status(),
                 "publishers": [self.publishers[label].status() for label in sorted(self.publishers)],
                 "subscribers": [self.subscribers[name].status() for name in sorted(self.subscribers)],
                 "warnings": [str(problem) for problem in self.config.problems]}
@@ -213,12 +233,35 @@ class Daemon:
                              "rx_bytes": peer["rx_bytes"], "tx_bytes": peer["tx_bytes"]})
         return rows
 
+    def doctor(self, done):
+        """Look for what is wrong; `done(findings)` within some seconds, as doctor.examine gives them."""
+        def examine(flowtables):
+            done(doctor.examine(doctor.Facts(self.status(), unix_s(), self._wan.rewritten(), flowtables)))
+
+        def listed(result):
+            try:
+                examine(result.out.decode() if result.code == 0 else "")
+            except ValueError:  # no UTF-8
+                examine("")
+
+        try:
+            process.start(self._loop, ["nft", "list", "flowtables"], listed, privileged=True)
+        except process.ProcessError:
+            examine("")
+
     def close(self):
-        """Stop every role; WireGuard stays as it is, and paths live on."""
-        for role in list(self.subscribers.values()) + list(self.publishers.values()):
+        """Stop every role and take our firewall table away; WireGuard stays as it is, and paths live on."""
+        for role in self._roles():
             role.close()
+        self._bus.close()
+        self._hooks.close()
         self._control.close()
         self._links.close()
+        gone = []
+        self._wan.close(lambda: gone.append(True))
+        end = self._loop.now() + _CLOSE_MS
+        while not gone and self._loop.now() < end:
+            self._loop.run_once(end - self._loop.now())
         self._wireguard.close()
         self._loop.unwatch(self._signals.fd)
         self._signals.close()

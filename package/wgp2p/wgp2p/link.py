@@ -33,9 +33,10 @@ class Report:
 
 class Link:
     """Follows one publisher. Calls `listener.reported(link, reports, whole)` (whole: peers not in it are gone),
-    `listener.removed(link, key)` and `listener.lost(link)`.
+    `listener.removed(link, key)`, `listener.lost(link)`, and `listener.addressed(link)` when `you` is another endpoint.
 
-    `mode`: "connecting", "events", "polling"; `problem`: in words, "" while it works."""
+    `mode`: "connecting", "events", "polling"; `problem`: in words, "" while it works; `refused`: the HTTP status with
+    which the publisher refuses us, or None."""
 
     def __init__(self, loop, label, ip, port, interface, token, listener):
         self._loop = loop
@@ -50,7 +51,7 @@ class Link:
         self._no_events_ms = None  # when the server last had no event stream
         self._complained_ms = None
         self._closed = False
-        self.mode, self.problem = "connecting", "not connected yet"
+        self.mode, self.problem, self.refused = "connecting", "not connected yet", None
         self.connected_ms = None  # since when, or None
         self.you = None  # our own endpoint as the publisher sees it
         self.lost_ms = loop.now()  # since when there is no connection, or None
@@ -88,6 +89,7 @@ class Link:
         if isinstance(why, str) and why:  # it might say the token back
             words += ": " + why.replace(self._token, "(token)")[:200]
         self._down(words, REFUSED_MS if response.status in (401, 403) else None)
+        self.refused = response.status
 
     def _event(self, event):
         try:
@@ -214,16 +216,21 @@ class Link:
     def _remember_you(self, data):
         endpoint = data.get("endpoint") if isinstance(data, dict) else None
         try:
-            self.you = _endpoint(endpoint) if endpoint is not None else None
+            you = _endpoint(endpoint) if endpoint is not None else None
         except ValueError as error:
             self._complain("what it says of us is refused: %s" % error)
+            return
+        if you != self.you:
+            self.you = you
+            if you is not None:
+                self._listener.addressed(self)
 
     # -- up and down ----------------------------------------------------------------------------------
 
     def _up(self, mode):
         if self.problem or self.mode != mode:
             log.info("publisher %s: connected (%s)" % (self.label, mode))
-        self.mode, self.problem = mode, ""
+        self.mode, self.problem, self.refused = mode, "", None
         if self.connected_ms is None:
             self.connected_ms = self._loop.now()
         self.lost_ms = None
@@ -234,7 +241,7 @@ class Link:
         self._drop()
         if why != self.problem:
             log.warning("publisher %s: %s" % (self.label, why))
-        self.mode, self.problem = "connecting", why
+        self.mode, self.problem, self.refused = "connecting", why, None
         now = self._loop.now()
         if self.lost_ms is None:
             self.lost_ms = now

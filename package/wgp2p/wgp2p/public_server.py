@@ -72,6 +72,12 @@ class PublicServer:
         if self.link is not None:
             self.link.ask_anew()
 
+    def nudge(self):
+        """Let WireGuard send to the public server at once, from the address that this machine has now."""
+        if self._peer is not None and self._peer.endpoint and not self._subscriber.config.excluded(self.key):
+            call(self._wireguard, self._subscriber.interface, self.key, self._peer.endpoint, self._peer.keepalive,
+                 self._called)
+
     def hurry(self):
         """Connect anew at once."""
         if self.link is not None:
@@ -149,6 +155,8 @@ class PublicServer:
                 "public_key": self.key, "mode": link.mode if link else "no token",
                 "problem": self.problem or (link.problem if link else ""),
                 "connected_age": age_s(now, link.connected_ms) if link else None,
+                "tunnel_age": age_s(now, self._rx_ms) if self._peer is not None and self._peer.rx else None,
+                "refused": link.refused if link else None,
                 "you": link.you if link else None}
 
     def close(self):

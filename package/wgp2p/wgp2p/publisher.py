@@ -45,10 +45,12 @@ def _word(row):
 
 
 class Publisher:
-    """One interface served. `values` and `config` as config.py gives them."""
+    """One interface served. `values` and `config` as config.py gives them. `listener.interface_changed()` is called when
+    its listen port is another one."""
 
-    def __init__(self, loop, wireguard, config, values):
+    def __init__(self, loop, wireguard, config, values, listener):
         self._loop = loop
+        self._listener = listener
         self._wireguard = wireguard
         self.interface = values.interface
         self.registry = Registry(_new_boot())
@@ -58,7 +60,7 @@ class Publisher:
         self._memory.load()
         self._servers = []
         self._conntrack = self._initiations = None
-        self._listen_port = None
+        self.listen_port = None
         self._bound = None  # (ifindex, addresses) that the servers stand on
         self._moved = False  # these addresses may be others now
         self._risen = set()  # interfaces that were down and are up
@@ -271,7 +273,7 @@ class Publisher:
 
     def _watch(self, port):
         self._unwatch()
-        self._listen_port = port
+        self.listen_port = port
         try:
             self._conntrack = Conntrack(self._loop, port, self._flow)
         except (ConntrackError, OSError) as error:
@@ -302,8 +304,9 @@ class Publisher:
     # -- serving ------------------------------------------------------------------------------------
 
     def _serve(self, device):
-        if device.listen_port != self._listen_port:
+        if device.listen_port != self.listen_port:
             self._watch(device.listen_port)
+            self._listener.interface_changed()
         if self._bound is not None and self._bound[0] == device.ifindex and not self._moved:
             self._report("")
             return
@@ -367,7 +370,8 @@ class Publisher:
             row["state"] = _word(row)
             peers.append(row)
         return {"interface": self.interface, "address": self.own_addresses(), "port": self.values.port,
-                "problem": self.problem, "subscribers": self.api.subscribers(), "peers": peers}
+                "listen_port": self.listen_port, "problem": self.problem, "subscribers": self.api.subscribers(),
+                "peers": peers}
 
     def close(self):
         """Stop serving and watching; remember for the next start."""

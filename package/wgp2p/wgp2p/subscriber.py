@@ -17,13 +17,16 @@ _LINES_A_MINUTE = 30  # in the log, for each peer
 
 
 class Subscriber:
-    """The peers of one interface. `sections` are the subscriber sections of the configuration for it."""
+    """The peers of one interface. `sections` are the subscriber sections of the configuration for it. Tells
+    `listener.path_changed(subscriber, key)` when a peer's state changes,
+    `listener.address_changed(subscriber, link, previous)` when a publisher sees this device at another endpoint, and
+    `listener.interface_changed()` when the listen port is another one."""
 
-    def __init__(self, loop, wireguard, config, interface, sections, changed):
+    def __init__(self, loop, wireguard, config, interface, sections, listener):
         self._loop = loop
         self._wireguard = wireguard
         self.interface = interface
-        self._changed = changed  # called with (key, path) when a peer's state changes
+        self._listener = listener
         self.problem = "starting"
         self.device = None
         self.paths = {}
@@ -37,6 +40,7 @@ class Subscriber:
         self._refusals = {}  # key: how the last change of this peer went, as text
         self._minute, self._lines = None, {}  # {key: lines logged of it in this minute}
         self._own, self._own_ms = [], None
+        self._seen_at = {}  # label of a publisher: where it last saw this device
         self._resolver = Resolver(loop)
         self.configure(config, sections)
 
@@ -115,6 +119,13 @@ class Subscriber:
             self.paths[key].forget(self._loop.now(), link.label)
             self._look_soon()
 
+    def addressed(self, link):
+        """A Link's listener: the publisher sees this device at another endpoint than before."""
+        previous, self._seen_at[link.label] = self._seen_at.get(link.label), link.you
+        if previous != link.you:
+            log.info("publisher %s: sees us at %s" % (link.label, link.you))
+            self._listener.address_changed(self, link, previous)
+
     def lost(self, link):
         """A Link's listener: no connection; what it said is kept."""
         for key in self.paths:
@@ -138,6 +149,15 @@ class Subscriber:
         self._own_ms = None
         self.look()
 
+    def wan_changed(self):
+        """This machine's way to the internet is another one: send from it to everybody at once."""
+        for label in self.servers:
+            self.servers[label].nudge()
+        for path in self.paths.values():
+            if path.state in (DIRECT, TRYING):
+                path.punch(self._loop.now())
+        self.look()
+
     def _look_soon(self):
         """Look, at once the first time: a publisher that never stops talking costs no more than 20 looks a second."""
         wait = self._looked_ms + _LOOK_EVERY_MS - self._loop.now()
@@ -156,10 +176,12 @@ class Subscriber:
             return
         self._report("")
         now = self._loop.now()
-        if self.device is None or device.ifindex != self.device.ifindex:
-            self._new_interface(now, device)
-        self.device = device
+        old, self.device = self.device, device
+        if old is not None and device.ifindex != old.ifindex:
+            self._made_anew(now)
         self._watch_servers(now, device)
+        if old is None or device.listen_port != old.listen_port:
+            self._listener.interface_changed()
         servers = self._server_keys()
         for key in [key for key in self.paths if key not in device.peers]:
             del self.paths[key]
@@ -241,15 +263,14 @@ class Subscriber:
             log.info("%s: %s%s" % (self.config.name(key), words, ", " + path.reason if path.reason else ""))
         elif lines == _LINES_A_MINUTE:
             log.warning("%s: changes too often to tell each time" % self.config.name(key))
-        self._changed(key, path)
+        self._listener.path_changed(self, key)
 
-    def _new_interface(self, now, device):
-        if self.device is not None:
-            log.info("%s was made anew: setting its peers again" % self.interface)
-            for key in self.paths:
-                self.paths[key].recreated(now)
-            for label in self.servers:
-                self.servers[label].hurry()
+    def _made_anew(self, now):
+        log.info("%s was made anew: setting its peers again" % self.interface)
+        for key in self.paths:
+            self.paths[key].recreated(now)
+        for label in self.servers:
+            self.servers[label].hurry()
         self._own_ms = None
 
     def _report(self, problem):
@@ -257,7 +278,6 @@ class Subscriber:
             self.problem = problem
             if problem:
                 log.warning("subscriber on %s: %s" % (self.interface, problem))
-
 
     def _schedule(self, wait_ms):
         if self._timer is not None:
@@ -288,22 +308,33 @@ class Subscriber:
         self.look()
         return True
 
+    def row(self, key):
+        """What status says of one peer of the interface."""
+        now = self._loop.now()
+        peer, path = self.device.peers[key], self.paths.get(key)
+        row = {"public_key": key, "name": self.config.name(key), "endpoint": peer.endpoint,
+               "keepalive": peer.keepalive, "rx_bytes": peer.rx, "tx_bytes": peer.tx}
+        if path is None or key in self._server_keys():
+            row.update({"path": STATIC, "reason": "the public server", "since_age": None, "seen_age": None})
+        else:
+            row.update({"path": path.state, "reason": path.reason, "since_age": age_s(now, path.since_ms),
+                        "seen_age": age_s(now, path.rx_ms)})
+        return row
+
+    def server_endpoints(self):
+        """Where WireGuard here sends to for each public server, as far as it knows."""
+        peers = self.device.peers if self.device is not None else {}
+        return [peers[key].endpoint for key in self._server_keys() if key in peers and peers[key].endpoint]
+
+    def seen_at(self):
+        """Where publishers see this device: endpoints."""
+        links = [self.servers[label].link for label in sorted(self.servers)]
+        return [link.you for link in links if link is not None and link.you]
+
     def status(self):
         """What `wgp2p status --json` says of this subscriber."""
         now = self._loop.now()
-        rows = []
-        servers = self._server_keys()
-        for key in sorted(self.device.peers if self.device is not None else ()):
-            peer = self.device.peers[key]
-            path = self.paths.get(key)
-            row = {"public_key": key, "name": self.config.name(key), "endpoint": peer.endpoint,
-                   "keepalive": peer.keepalive, "rx_bytes": peer.rx, "tx_bytes": peer.tx}
-            if key in servers or path is None:
-                row.update({"path": STATIC, "reason": "the public server", "since_age": None, "seen_age": None})
-            else:
-                row.update({"path": path.state, "reason": path.reason, "since_age": age_s(now, path.since_ms),
-                            "seen_age": age_s(now, path.rx_ms)})
-            rows.append(row)
+        rows = [self.row(key) for key in sorted(self.device.peers if self.device is not None else ())]
         return {"interface": self.interface, "problem": self.problem, "peers": rows,
                 "listen_port": self.device.listen_port if self.device is not None else None,
                 "publishers": [self.servers[label].status(now) for label in sorted(self.servers)]}

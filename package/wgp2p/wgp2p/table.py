@@ -1,8 +1,9 @@
-"""The status as a person reads it: one word per peer, since when, and why not."""
+"""The status as a person reads it: one word per peer, since when, and why not; and the doctor's findings."""
 from .log import plain
 
 _WORDS = {"direct": "32", "seen": "32", "trying": "33", "quiet": "33", "restored": "33", "offline": "31",
-          "never": "31", "static": "2", "excluded": "2"}  # ANSI colours
+          "never": "31", "static": "2", "excluded": "2", "ok": "32", "warning": "33", "error": "31"}  # ANSI colours
+_WIDTH = 100
 
 
 def age(seconds):
@@ -39,7 +40,8 @@ def _subscriber(status, colour):
         else:
             words = "connected for %s (%s)" % (age(link["connected_age"]), link["mode"])
             if link["you"]:
-                words += ", sees us at " + link["you"]
+                kept = link["you"].endswith(":%s" % status["listen_port"])
+                words += ", sees us at " + link["you"] + ("" if kept else " (another port: see wgp2p doctor)")
         lines.append(plain("publisher %s at %s: %s" % (link["name"], link["publisher"], words)))
     rows = [[peer["name"], peer["path"], peer["endpoint"] or "-", age(peer["since_age"]), age(peer["seen_age"]),
              peer["reason"]] for peer in sorted(status["peers"], key=lambda peer: peer["name"])]
@@ -74,3 +76,25 @@ def render(status, colour=False):
     for warning in status["warnings"]:
         lines += ["", plain(warning)]
     return "\n".join(lines) + "\n"
+
+
+def render_findings(findings, colour=False):
+    """The doctor's findings (as doctor.examine gives them) as text."""
+    lines = []
+    for row in findings:
+        mark = "\x1b[%sm%-9s\x1b[0m" % (_WORDS[row["level"]], row["level"]) if colour else "%-9s" % row["level"]
+        for text in _wrapped(plain(row["text"]), _WIDTH - 9):
+            lines.append(mark + text)
+            mark = " " * 9
+        for text in _wrapped("To do: " + plain(row["advice"]), _WIDTH - 9) if row["advice"] else ():
+            lines.append(" " * 9 + text)
+    return "\n".join(lines) + "\n"
+
+
+def _wrapped(text, width):
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return lines

@@ -1,0 +1,114 @@
+"""The ubus object `wgp2p`, its events, and procd's hotplug: what OpenWrt sees of the daemon.
+
+    ubus -v list wgp2p          the object and its methods: status, peers, punch, reload, doctor
+    ubus listen wgp2p.peer      an event when a path or this device's public address changes
+    /etc/hotplug.d/wgp2p/       run by procd, as root, when the public address changes
+
+docs/protocol.md, "ubus", says every field. Where there is no ubusd nothing of this exists, and nothing is missed.
+"""
+from . import log
+from .config import ConfigError
+from .control import Impossible
+from .ubus import INVALID_ARGUMENT, NOT_SUPPORTED, OK, Ubus, find_socket, words
+
+OBJECT, EVENT, HOTPLUG = "wgp2p", "wgp2p.peer", "hotplug.wgp2p"
+_AGAIN_MS = 1000
+_GIVE_UP_MS = 10000
+_HOTPLUG_MS = 10000
+
+
+class Bus:
+    """Serves what `commands` can do (as control.Control has it) on ubus. `interface_event()` is called when netifd has
+    touched an interface; `gave_up()` when ubusd went away and did not come back within 10 s: in a jail its socket is then
+    another one than we can see, and only a new start helps."""
+
+    def __init__(self, loop, commands, interface_event, gave_up):
+        self._loop = loop
+        self._commands = commands
+        self._interface_event = interface_event
+        self._gave_up = gave_up
+        self._ubus = self._timer = None
+        self._lost_ms = loop.now()
+        self.connected = False
+        if find_socket():
+            self._connect()
+
+    def _connect(self):
+        self._timer = None
+        try:
+            self._ubus = Ubus(self._loop, find_socket() or "", self._ready, self._lost)
+        except OSError as error:
+            self._lost("errno %d" % error.args[0])
+
+    def _ready(self):
+        self.connected = True
+        self._ubus.add_object(OBJECT, [
+            ("status", [], lambda request: request.reply(self._commands.status())),
+            ("peers", [], lambda request: request.reply({"peers": self._commands.peers()})),
+            ("punch", [("peer", "string")], self._punch),
+            ("reload", [], self._reload),
+            ("doctor", [], lambda request: self._commands.doctor(
+                lambda findings: request.reply({"findings": findings})))], self._done("the object " + OBJECT))
+        self._ubus.listen("network.interface", lambda name, data: self._interface_event(),
+                          self._done("listening to network.interface"))
+
+    def _done(self, what):
+        def done(status):
+            if status != OK:
+                log.error("ubus: %s: %s" % (what, words(status)))
+
+        return done
+
+    def _lost(self, why):
+        now = self._loop.now()
+        if self.connected:
+            log.warning("ubus: connection lost: %s" % why)
+            self.connected, self._lost_ms = False, now
+        self._ubus = None
+        if now - self._lost_ms >= _GIVE_UP_MS:
+            log.error("ubus: no connection: %s" % why)
+            self._gave_up()
+        else:
+            self._timer = self._loop.call_later(_AGAIN_MS, self._connect)
+
+    # -- what is asked of us ----------------------------------------------------------------------------
+
+    def _punch(self, request):
+        try:
+            request.reply(self._commands.punch(request.args.get("peer")))
+        except ValueError as error:
+            request.fail(INVALID_ARGUMENT, {"error": str(error)})
+        except Impossible as error:
+            request.fail(NOT_SUPPORTED, {"error": str(error)})
+
+    def _reload(self, request):
+        try:
+            request.reply({"warnings": self._commands.reload()})
+        except ConfigError as error:
+            request.fail(INVALID_ARGUMENT, {"error": "the configuration is not used",
+                                            "problems": [str(problem) for problem in error.problems]})
+
+    # -- what we tell -------------------------------------------------------------------------------------
+
+    def tell(self, data):
+        """Send the event `wgp2p.peer`; nothing where there is no ubusd."""
+        if self.connected:
+            self._ubus.send_event(EVENT, data)
+
+    def hotplug(self, environment):
+        """Let procd run /etc/hotplug.d/wgp2p/ with these NAME=value words. Whether there is a procd to ask."""
+        if not self.connected:
+            return False
+        self._ubus.call(HOTPLUG, "call", {"env": environment}, self._hotplugged, _HOTPLUG_MS)
+        return True
+
+    def _hotplugged(self, _, status):
+        if status != OK:
+            log.warning("ubus: %s: %s" % (HOTPLUG, words(status)))
+
+    def close(self):
+        """Leave ubus."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._ubus is not None:
+            self._ubus.close()

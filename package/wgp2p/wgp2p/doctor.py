@@ -1,0 +1,172 @@
+"""What is wrong, in words, and what to do about it. Pure: facts in, findings out.
+
+Each check below looks at one thing and knows nothing of the others. To add one, write it and put it into CHECKS.
+"""
+from . import addr
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+
+_SHARED = "100.64.0.0/10"  # RFC 6598: what carriers use inside
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # RFC 1918
+_BUILT_S = 1735689600  # 2025: no clock that is right shows less
+_TUNNEL_SILENT_S = 180  # WireGuard's REJECT_AFTER_TIME: no session lives longer
+
+
+class Facts:
+    """What the checks look at: `status` as Daemon.status gives it; `unix_s`, the wall clock; `rewritten`, {listen port:
+    [ports outside]} where this machine's own NAT changes it; `flowtables`, what `nft list flowtables` printed, or ""."""
+
+    def __init__(self, status, unix_s, rewritten, flowtables):
+        self.status = status
+        self.unix_s = unix_s
+        self.rewritten = rewritten
+        self.flowtables = flowtables
+
+
+def _finding(level, code, text, advice=""):
+    return {"level": level, "code": code, "text": text, "advice": advice}
+
+
+def examine(facts):
+    """Every finding, as a list of {"level": ok, warning or error, "code", "text", "advice"}, the worst first."""
+    found = []
+    for check in CHECKS:
+        found += check(facts)
+    return [row for level in (ERROR, WARNING, OK) for row in found if row["level"] == level]
+
+
+# -- checks -----------------------------------------------------------------------------------------
+
+def _switched_on(facts):
+    if facts.status["publishers"] or facts.status["subscribers"]:
+        return []
+    return [_finding(ERROR, "off", "Nothing is switched on.",
+                     "Set `option enabled '1'` and add a publisher or subscriber section to the configuration.")]
+
+
+def _interfaces(facts):
+    found = []
+    for role in ("publishers", "subscribers"):
+        for part in facts.status[role]:
+            if part["problem"]:
+                found.append(_finding(ERROR, "interface", "%s on %s: %s." % (role[:-1], part["interface"],
+                                                                           part["problem"]),
+                                      "Look whether the WireGuard interface %s exists and is up." % part["interface"]))
+    return found
+
+
+def _clock(facts):
+    if facts.unix_s >= _BUILT_S:
+        return []
+    return [_finding(WARNING, "clock", "This machine's clock is wrong: it shows a time long past.",
+                     "Let it set its clock (NTP). WireGuard refuses handshakes of a machine whose clock went back; "
+                     "until then the other side has to begin.")]
+
+
+def _publishers(facts):
+    found = []
+    for subscriber in facts.status["subscribers"]:
+        for link in subscriber["publishers"]:
+            found.append(_publisher(subscriber, link))
+    return found
+
+
+def _publisher(subscriber, link):
+    name = "The publisher %s (%s)" % (link["name"], link["publisher"])
+    if link["mode"] == "no token":
+        return _finding(ERROR, "token-missing", "%s is not asked: %s." % (name, link["problem"]),
+                        "Run `wgp2p token NAME` on the public server and put what it shows into the token file.")
+    if not link["problem"]:
+        return _finding(OK, "publisher", "%s is connected." % name)
+    if link["public_key"] is None:
+        return _finding(ERROR, "no-server-peer", "No WireGuard peer of %s has %s in its allowed IPs." % (
+            subscriber["interface"], link["publisher"]),
+            "Add the public server to %s as a peer, with %s/32 in its allowed IPs." % (
+                subscriber["interface"], link["publisher"]))
+    if link["refused"] in (401, 403):
+        return _finding(ERROR, "token-refused", "%s refuses our token." % name,
+                        "Run `wgp2p token NAME` on the public server, with the name that this device has there, and "
+                        "put what it shows into the token file. The device's public key must be in that section.")
+    if link["tunnel_age"] is None or link["tunnel_age"] > _TUNNEL_SILENT_S:
+        return _finding(ERROR, "tunnel-down", "The WireGuard tunnel to the public server %s is down: nothing comes from "
+                        "it." % link["name"],
+                        "Check the server peer's endpoint, port and keys, that the server's firewall lets its UDP port "
+                        "in, that it has this device as a peer, and that the peer here has a persistent keepalive.")
+    return _finding(ERROR, "no-publisher", "The tunnel works, but %s does not answer: %s." % (
+        name[0].lower() + name[1:], link["problem"]),
+        "Check that wgp2p runs on the public server, and that its firewall lets TCP port %d in from the WireGuard "
+        "interface." % link["port"])
+
+
+def _ports(facts):
+    found = []
+    for subscriber in facts.status["subscribers"]:
+        port, seen = subscriber["listen_port"], []
+        for link in subscriber["publishers"]:
+            if link["you"] and port:
+                seen.append((link, addr.parse_endpoint(link["you"])))
+        places = sorted(set([place for _, place in seen if ":" not in place[0]]))
+        if len(places) > 1 and len(set([ip for ip, _ in places])) == 1 and not facts.rewritten.get(port):
+            found.append(_finding(ERROR, "symmetric", "A NAT in front of this machine gives each destination another "
+                                  "port: publishers see %s." % " and ".join([str(number) for _, number in places]),
+                                  "Forward UDP port %d on that router to this one, or have it keep ports "
+                                  "(docs/static-port.md)." % port))
+            continue
+        for link, (ip, outside) in seen:
+            found.append(_port(facts, link, ip, outside, port))
+    return found
+
+
+def _port(facts, link, ip, outside, port):
+    if outside == port:
+        return _finding(OK, "port-kept", "The listen port %d is kept on the way out: the publisher %s sees us at %s." % (
+            port, link["name"], link["you"]))
+    text = "The listen port is %d, but the publisher %s sees us at %s. " % (port, link["name"], link["you"])
+    clients = "Until that is so, clients must name port %d." % outside
+    if facts.rewritten.get(port) or ip in facts.status["wan"]["address"]:
+        return _finding(ERROR, "port-rewritten-here", text + "This router itself changes the port.",
+                        "Set `option preserve_port '1'`; a firewall rule of your own that changes source ports must "
+                        "leave UDP port %d alone. %s" % (port, clients))
+    return _finding(WARNING, "port-rewritten-upstream", text + "A router in front of this one, or the provider, changes "
+                    "the port.", "On a router of yours forward UDP port %d to this one, or have it keep the port "
+                    "(docs/static-port.md). %s" % (port, clients))
+
+
+def _carrier(facts):
+    for ip in facts.status["wan"]["address"]:
+        if _within(ip, (_SHARED,)):
+            return [_finding(WARNING, "cgnat", "The WAN address %s is the provider's own (CG-NAT, 100.64.0.0/10): many "
+                             "customers share one public address." % ip,
+                             "Direct paths work as long as the provider's NAT keeps one port for all destinations; a "
+                             "port forward is not possible. Ask the provider for a public address or for IPv6.")]
+        if _within(ip, _PRIVATE):
+            return [_finding(OK, "behind-router", "The WAN address %s is a private one: there is another router in front "
+                             "of this one." % ip)]
+    return []
+
+
+def _within(ip, networks):
+    return ":" not in ip and any([addr.contains(addr.parse_network(text), addr.parse_ip(ip)) for text in networks])
+
+
+def _firewall(facts):
+    problem = facts.status["wan"]["problem"]
+    return [_finding(WARNING, "firewall", "The rules that keep the port and work at home are not in force: %s." % problem,
+                     "Install nftables, or switch off `preserve_port` and `at_home`.")] if problem else []
+
+
+def _offload(facts):
+    for line in facts.flowtables.split("\n"):
+        words = line.replace(";", " ").replace(",", " ").split()
+        if words[:1] == ["flags"] and "offload" in words:
+            return [_finding(WARNING, "hardware-offload", "Hardware flow offloading is on.",
+                             "Some chipsets go on sending a flow by its old way after a roam or a redial. If clients "
+                             "behind this router hang then, switch it off (Network, Firewall, Routing/NAT Offloading).")]
+    return []
+
+
+def _configuration(facts):
+    return [_finding(WARNING, "configuration", text) for text in facts.status["warnings"]]
+
+
+CHECKS = (_switched_on, _interfaces, _clock, _publishers, _ports, _carrier, _firewall, _offload, _configuration)
