@@ -33,7 +33,9 @@ def section(kind, text):
 
 
 DEFAULTS = {
-    "wgp2p": {"log_level": "info", "backend": "auto", "state_dir": "/var/run/wgp2p", "keep_dir": "/etc/wgp2p"},
+    "wgp2p": {"enabled": True, "log_level": "info", "backend": "auto", "state_dir": "/var/run/wgp2p",
+              "keep_dir": "/etc/wgp2p", "open_port": True, "preserve_port": True, "preserve": [], "at_home": True,
+              "wan": []},
     "publisher": {"enabled": True, "interface": "wg0", "address": [], "port": 8080},
     "subscriber": {"enabled": True, "interface": "wg0", "publisher": "10.0.0.1", "port": 8080, "token_file": None,
                    "token": None, "keepalive": 25, "stale_after": 180, "server_host": None},
@@ -50,6 +52,12 @@ def test_defaults_are_all_there():
             assert getattr(values, option) == DEFAULTS[kind][option], (kind, option)
     empty = config.parse("")
     assert (empty.main.log_level, empty.publishers, empty.subscribers, empty.peers) == ("info", [], [], {})
+
+
+def test_switched_off_as_a_whole():
+    for value in ("0", "1"):
+        found = config.parse("config wgp2p\n\toption enabled '%s'\n" % value + PUBLISHER)
+        assert len(found.publishers) == int(value) and found.subscribers == []
 
 
 def test_lists_of_two_sections_are_two():
@@ -69,6 +77,12 @@ GOOD = {
     ("wgp2p", "backend"): [("netlink", "netlink"), ("uapi", "uapi"), ("tool", "tool")],
     ("wgp2p", "state_dir"): [("/tmp/x", "/tmp/x")],
     ("wgp2p", "keep_dir"): [("/tmp/x y", "/tmp/x y")],
+    ("wgp2p", "enabled"): [("1", True)],
+    ("wgp2p", "open_port"): [("0", False)],
+    ("wgp2p", "preserve_port"): [("off", False)],
+    ("wgp2p", "preserve"): [("1", [1]), ("65535", [65535])],
+    ("wgp2p", "at_home"): [("no", False)],
+    ("wgp2p", "wan"): [("pppoe-wan", ["pppoe-wan"])],
     ("publisher", "enabled"): [("1", True)],
     ("publisher", "interface"): [("a", "a"), ("wg-home.5", "wg-home.5"), ("x" * 15, "x" * 15)],
     ("publisher", "address"): [("10.0.0.1", ["10.0.0.1"]), ("FD00:0::1", ["fd00::1"])],
@@ -95,6 +109,12 @@ BAD = {
     ("wgp2p", "backend"): ("kernel",),
     ("wgp2p", "state_dir"): PATHS_BAD,
     ("wgp2p", "keep_dir"): PATHS_BAD,
+    ("wgp2p", "enabled"): NO_BOOLEAN,
+    ("wgp2p", "open_port"): NO_BOOLEAN,
+    ("wgp2p", "preserve_port"): NO_BOOLEAN,
+    ("wgp2p", "preserve"): ("0", "65536", "x", "80-90"),
+    ("wgp2p", "at_home"): NO_BOOLEAN,
+    ("wgp2p", "wan"): ("x" * 16, "a b", "a/b"),
     ("publisher", "enabled"): NO_BOOLEAN,
     ("publisher", "interface"): ("x" * 16, "a/b", ".", "..", "a b", "a\tb", "ä" * 8),
     ("publisher", "address"): ("10.0.0", "10.0.0.1/24", "host", "fe80::1%wg0"),

@@ -131,10 +131,16 @@ _LIST = True
 # option: (type, default, list?)
 SCHEMA = {
     "wgp2p": {
+        "enabled": (_boolean, True, False),
         "log_level": (_choice("error", "warning", "info", "debug"), "info", False),
         "backend": (_choice("auto", "netlink", "uapi", "tool"), "auto", False),
         "state_dir": (_path, "/var/run/wgp2p", False),
         "keep_dir": (_path, "/etc/wgp2p", False),
+        "open_port": (_boolean, True, False),
+        "preserve_port": (_boolean, True, False),
+        "preserve": (_integer(1, 65535), None, _LIST),
+        "at_home": (_boolean, True, False),
+        "wan": (_interface, None, _LIST),
     },
     "publisher": {
         "enabled": (_boolean, True, False),
@@ -173,8 +179,8 @@ class Values:
 
 
 class Config:
-    """A configuration that can be run: `main` (Values), `publishers`, `subscribers` (enabled ones, lists of Values),
-    `peers` {public key: Values}, `problems` (warnings)."""
+    """A configuration that can be run: `main` (Values), `publishers`, `subscribers` (enabled ones, lists of Values; none
+    when the whole is not enabled), `peers` {public key: Values}, `problems` (warnings)."""
 
     def __init__(self):
         self.main = None
@@ -224,6 +230,8 @@ def parse(text, file="/etc/config/wgp2p"):
     if len(mains) > 1:
         problems.append(Problem(True, _where(file, mains[1]), "only one section of type wgp2p is allowed"))
     _check_roles(config, file, problems)
+    if not config.main.enabled:
+        config.publishers, config.subscribers = [], []
     if [problem for problem in problems if problem.fatal]:
         raise ConfigError(problems)
     config.problems = problems
