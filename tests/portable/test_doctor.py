@@ -1,0 +1,107 @@
+"""doctor.py: for each thing that can be wrong, the one finding, and words that say what to do."""
+from wgp2p import doctor
+
+NOW_S = 1800000000
+
+
+def link(**more):
+    row = {"name": "vps", "publisher": "10.7.0.1", "port": 8080, "public_key": "K", "mode": "events", "problem": "",
+           "connected_age": 60.0, "tunnel_age": 3.0, "refused": None, "you": "203.0.113.9:51820"}
+    row.update(more)
+    return row
+
+
+def status(*links, **more):
+    found = {"publishers": [], "warnings": [], "wan": {"device": ["eth1"], "address": ["192.0.2.7"], "problem": ""},
+             "subscribers": [{"interface": "wg0", "problem": "", "listen_port": 51820, "peers": [],
+                              "publishers": list(links)}]}
+    found.update(more)
+    return found
+
+
+def examine(found, unix_s=NOW_S, rewritten=None, flowtables=""):
+    rows = doctor.examine(doctor.Facts(found, unix_s, rewritten or {}, flowtables))
+    for row in rows:
+        assert sorted(row) == ["advice", "code", "level", "text"] and row["text"].endswith((".", "…")), row
+        assert row["level"] in ("ok", "warning", "error") and (row["advice"] or row["level"] != "error"), row
+    return rows
+
+
+def codes(rows, level=None):
+    return [row["code"] for row in rows if level in (None, row["level"])]
+
+
+def wan(*addresses):
+    return {"device": ["eth1"], "address": list(addresses), "problem": ""}
+
+
+def test_all_is_well():
+    rows = examine(status(link()))
+    assert codes(rows) == codes(rows, "ok") == ["publisher", "port-kept"]
+
+
+def test_one_finding_for_each_fault():
+    down = {"mode": "connecting", "problem": "connection refused", "connected_age": None, "you": None}
+    for code, level, found in (
+            ("token-missing", "error", status(link(mode="no token", problem="cannot read the token file /etc/wgp2p/token",
+                                                   public_key=None, you=None))),
+            ("token-refused", "error", status(link(refused=401, **down))),
+            ("token-refused", "error", status(link(refused=403, **down))),
+            ("no-publisher", "error", status(link(**down))),
+            ("tunnel-down", "error", status(dict(
+                link(**down), tunnel_age=None))),
+            ("tunnel-down", "error", status(dict(link(**down), tunnel_age=181.0))),
+            ("no-server-peer", "error", status(dict(link(**down), public_key=None))),
+            ("off", "error", status(subscribers=[])),
+            ("interface", "error", status(subscribers=[{"interface": "wg0", "problem": "no such device", "peers": [],
+                                                        "listen_port": None, "publishers": []}])),
+            ("firewall", "warning", status(link(), wan=dict(wan("192.0.2.7"), problem="nft is not installed"))),
+            ("cgnat", "warning", status(link(), wan=wan("100.64.3.4"))),
+            ("cgnat", "warning", status(link(), wan=wan("100.127.255.254"))),
+            ("behind-router", "ok", status(link(), wan=wan("192.168.178.20"))),
+            ("configuration", "warning", status(link(), warnings=["warning: line 3: unknown option is ignored."]))):
+        rows = [row for row in examine(found) if row["code"] not in ("publisher", "port-kept")]
+        assert codes(rows) == [code] and rows[0]["level"] == level, (code, rows)
+
+
+def test_addresses_that_tell_nothing():
+    for ip in ("100.63.255.255", "100.128.0.1", "172.32.0.1", "2001:db8::1", "192.0.2.7"):
+        assert codes(examine(status(link(), wan=wan(ip)))) == ["publisher", "port-kept"], ip
+
+
+def test_clock():
+    assert codes(examine(status(link()), unix_s=86400), "warning") == ["clock"]
+
+
+def test_who_changed_the_port():
+    other = link(you="203.0.113.9:61000")
+    for code, level, found, rewritten in (
+            ("port-rewritten-upstream", "warning", status(other), {}),
+            ("port-rewritten-here", "error", status(other), {51820: [61000]}),
+            ("port-rewritten-here", "error", status(other, wan=wan("203.0.113.9")), {}),
+            ("port-rewritten-upstream", "warning", status(other), {51821: [61000]})):
+        rows = examine(found, rewritten=rewritten)
+        assert codes(rows, level)[0] == code, (code, rows)
+        assert "61000" in rows[0]["text"] + rows[0]["advice"] and "51820" in rows[0]["text"]
+
+
+def test_a_symmetric_nat_shows_with_two_publishers():
+    rows = examine(status(link(you="203.0.113.9:61000"), link(name="office", you="203.0.113.9:61001")))
+    assert codes(rows, "error") == ["symmetric"] and "61000 and 61001" in rows[0]["text"]
+    rows = examine(status(link(), link(name="office", you="198.51.100.9:51820")))
+    assert codes(rows, "error") == [], "two WANs, each keeps the port"
+
+
+def test_hardware_offload():
+    text = "table inet fw4 {\n\tflowtable ft {\n\t\thook ingress priority filter\n\t\tdevices = { eth1, lan1 }\n%s\t}\n}\n"
+    for line, wanted in (("\t\tflags offload;\n", ["hardware-offload"]), ("\t\tflags counter,offload\n",
+                         ["hardware-offload"]), ("\t\tcounter\n", []), ("", [])):
+        assert codes(examine(status(link()), flowtables=text % line), "warning") == wanted, line
+
+
+def test_the_worst_comes_first():
+    rows = examine(status(link(), wan=wan("100.64.0.1"), warnings=["warning: x."],
+                          publishers=[{"interface": "wg1", "problem": "no such device"}]))
+    order = ["error", "warning", "ok"]
+    places = [order.index(row["level"]) for row in rows]
+    assert places == sorted(places) and len(rows) == 5, rows
