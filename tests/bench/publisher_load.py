@@ -54,10 +54,17 @@ def settings():
     return config.parse("\n".join(lines))
 
 
+class Nobody:
+    """The daemon, which has nothing to do here."""
+
+    def interface_changed(self):
+        pass
+
+
 def main():
     log.set_level("error")
     loop, wireguard, found = Loop(), MadeUp(), settings()
-    publisher = Publisher(loop, wireguard, found, found.publishers[0])
+    publisher = Publisher(loop, wireguard, found, found.publishers[0], Nobody())
     moves = [0]
 
     def tune():

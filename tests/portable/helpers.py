@@ -46,3 +46,19 @@ class VirtualLoop:
             self.time = max(self.time, when)
             self._timers.run_due(self.time)
         self.time = end
+
+
+class Listener:
+    """What the daemon is for its roles: it remembers what they tell."""
+
+    def __init__(self):
+        self.paths, self.addresses, self.interfaces = [], [], 0
+
+    def path_changed(self, subscriber, key):
+        self.paths.append((key, subscriber.paths[key].state))
+
+    def address_changed(self, subscriber, link, previous):
+        self.addresses.append((link.label, link.you, previous))
+
+    def interface_changed(self):
+        self.interfaces += 1

@@ -7,7 +7,7 @@ from fakewg import FakeWireGuard, key
 from folders import new_folder
 from helpers import VirtualLoop, raises
 
-from wgp2p import config, daemon, http, log
+from wgp2p import config, control, daemon, http, log
 from wgp2p.files import write_private
 
 PUBLISHER = "config publisher '%s'\n option interface '%s'\n option port '%d'\n"
@@ -29,6 +29,12 @@ class FakeRole:
     def configure(self, found, sections):
         self.told.append("configure")
         self.sections = sections
+
+    def wan_changed(self):
+        self.told.append("wan")
+
+    def row(self, key):
+        return {"name": "phone", "path": "direct", "reason": "", "endpoint": "192.0.2.1:5"}
 
     def links_changed(self, risen):
         self.told.append(risen)
@@ -59,6 +65,53 @@ class Thing:
 
     def close(self):
         self.closed = True
+
+
+class Wan(Thing):
+    """The WAN role: what it was told, and what it is asked."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.told = []
+
+    def configure(self, main):
+        self.told.append(main.preserve_port)
+
+    def links_changed(self):
+        self.told.append("links")
+
+    def refresh(self):
+        self.told.append("refresh")
+
+    def status(self):
+        return {"device": [], "address": [], "problem": ""}
+
+    def rewritten(self):
+        return {51820: [1024]}
+
+    def close(self, done):
+        super().close()
+        done()
+
+
+class Bus(Thing):
+    """ubus; `procd` says whether hotplug can be asked."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.told = []
+        self.procd = True
+
+    def tell(self, data):
+        self.told.append(data)
+
+    def hotplug(self, environment):
+        self.told.append(environment)
+        return self.procd
+
+
+class Link:
+    label, you = "vps", "198.51.100.7:1234"
 
 
 class Loop(VirtualLoop):
@@ -97,14 +150,17 @@ class Bench:
         self.path = self.folder + "/config"
         self.roles, self.logged, self.things = [], [], {}
         self._saved = [(daemon, name, getattr(daemon, name)) for name in (
-            "Publisher", "Subscriber", "LinkWatch", "Signals", "Server", "listen_unix", "open_backend")]
+            "Publisher", "Subscriber", "LinkWatch", "Signals", "open_backend", "Wan", "Bus", "Hooks")]
+        self._saved += [(control, name, getattr(control, name)) for name in ("Server", "listen_unix")]
         self._saved += [(daemon.process, "drop_ambient", daemon.process.drop_ambient), (log, "_write", log._write)]
-        daemon.Publisher = lambda loop, wireguard, found, values: self._role(values.interface, values)
-        daemon.Subscriber = lambda loop, wireguard, found, interface, sections, changed: self._role(
+        daemon.Publisher = lambda loop, wireguard, found, values, listener: self._role(values.interface, values)
+        daemon.Subscriber = lambda loop, wireguard, found, interface, sections, listener: self._role(
             interface, sections)
-        for name in ("LinkWatch", "Signals", "Server"):
-            setattr(daemon, name, self._maker(name))
-        daemon.listen_unix = lambda path, mode: (path, mode)
+        for name in ("LinkWatch", "Signals", "Hooks"):
+            setattr(daemon, name, self._maker(name, Thing))
+        daemon.Wan, daemon.Bus = self._maker("Wan", Wan), self._maker("Bus", Bus)
+        control.Server = self._maker("Server", Thing)
+        control.listen_unix = lambda path, mode: (path, mode)
         daemon.open_backend = lambda loop, kind: FakeWireGuard()
         daemon.process.drop_ambient = lambda: None
         log._write = lambda level, text: self.logged.append(text)
@@ -120,9 +176,9 @@ class Bench:
         self.roles.append(FakeRole(interface, sections))
         return self.roles[-1]
 
-    def _maker(self, name):
+    def _maker(self, name, kind):
         def make(*arguments):
-            self.things[name] = Thing(*arguments)
+            self.things[name] = kind(*arguments)
             return self.things[name]
         return make
 
@@ -176,7 +232,7 @@ def test_a_control_socket_that_cannot_be():
         def refuse(path, mode):
             raise OSError(numbers.pop(0))
 
-        daemon.listen_unix = refuse
+        control.listen_unix = refuse
         for why in ("another wgp2p answers there", "permission denied"):
             error = raises(ValueError, daemon.Daemon, Loop(), bench.path)
             assert str(error) == "the control socket %s/state/control.sock: %s" % (bench.folder, why), error
@@ -214,7 +270,8 @@ def test_signals():
         assert bench.loop.stopped
         bench.daemon.close()
         assert bench.roles[0].told == ["configure", "close"] and not bench.loop.watched
-        assert [bench.things[name].closed for name in ("Server", "LinkWatch", "Signals")] == [True] * 3
+        for name in ("Server", "LinkWatch", "Signals", "Wan", "Bus", "Hooks"):
+            assert bench.things[name].closed, name
 
 
 def test_punch():
@@ -237,3 +294,81 @@ def test_other_requests():
         assert bench.ask("GET", "/peers") == (200, {"peers": []})
         assert bench.ask("GET", "/")[0] == 404 and bench.ask("GET", "/punch")[0] == 405
         assert bench.ask("POST", "/status")[0] == 405
+
+
+def test_switched_off():
+    with Bench(PUBLISHER % ("a", "wg0", 80)) as bench:
+        bench.write(" option enabled '0'\n" + PUBLISHER % ("a", "wg0", 80))
+        assert bench.ask("POST", "/reload")[0] == 200
+        assert bench.roles[0].told == ["close"] and bench.daemon.publishers == {}
+        assert [text for text in bench.logged if "switched off by option enabled" in text]
+
+
+def test_the_wan():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + PUBLISHER % ("a", "wg0", 80)) as bench:
+        wan = bench.things["Wan"]
+        assert wan.told == [True]
+        bench.things["LinkWatch"].arguments[1](set())
+        bench.daemon.interface_changed()
+        assert wan.told == [True, "links", "refresh"]
+        wan.arguments[3]()
+        assert bench.daemon.subscribers["wg1"].told[-1] == "wan" != bench.daemon.publishers["a"].told[-1]
+        bench.write(" option preserve_port '0'\n" + SUBSCRIBER % ("b", "wg1", 1))
+        bench.ask("POST", "/reload")
+        assert wan.told[-1] is False
+
+
+def test_what_ubus_and_hooks_are_told():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1)) as bench:
+        told, role = bench.things["Bus"].told, bench.roles[0]
+        hooked = []
+        bench.things["Hooks"].tell = hooked.append
+        bench.daemon.path_changed(role, key(1))
+        assert told.pop() == {"action": "path", "interface": "wg1", "public_key": key(1), "name": "phone",
+                              "path": "direct", "reason": "", "endpoint": "192.0.2.1:5"}
+        bench.daemon.address_changed(role, Link, None)
+        assert told == [
+            {"action": "address", "interface": "wg1", "publisher": "vps", "endpoint": Link.you, "previous": None},
+            ["ACTION=address", "INTERFACE=wg1", "PUBLISHER=vps", "ADDRESS=198.51.100.7", "PORT=1234",
+             "PREVIOUS_ADDRESS=", "PREVIOUS_PORT="]]
+        assert hooked == [] and bench.things["Wan"].told[-1] == "refresh"
+        bench.things["Bus"].procd = False
+        bench.daemon.address_changed(role, Link, "[2001:db8::1]:9")
+        assert hooked == [told[-1]] and hooked[0][-2:] == ["PREVIOUS_ADDRESS=2001:db8::1", "PREVIOUS_PORT=9"]
+
+
+def test_netifd_and_a_lost_ubusd():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1)) as bench:
+        bus = bench.things["Bus"]
+        bus.arguments[2]()
+        assert bench.roles[0].told == [set()], "an interface event makes it look"
+        assert not bench.daemon.failed
+        bus.arguments[3]()
+        assert bench.daemon.failed and bench.loop.stopped
+
+
+def test_doctor():
+    with Bench("") as bench:
+        ended = []
+
+        def start(loop, argv, done, privileged=False):
+            ended.append((argv, done, privileged))
+
+        saved, daemon.process.start = daemon.process.start, start
+        try:
+            for code, out in ((0, b"flags offload"), (1, b"x"), (0, b"\xff")):
+                answer, request = Answer(), http.Request("GET", "/doctor", {}, {})
+                bench.things["Server"].arguments[2](request, answer)
+                argv, done, privileged = ended.pop()
+                assert argv == ["nft", "list", "flowtables"] and privileged and answer.status is None
+                done(daemon.process.Result(code, out, b"", False))
+                codes = [row["code"] for row in answer.value["findings"]]
+                assert answer.status == 200 and codes == ["off", "hardware-offload"][:1 + (out == b"flags offload")]
+
+            def refuse(*arguments, privileged):
+                raise daemon.process.ProcessError("nft: no such program")
+
+            daemon.process.start = refuse
+            assert bench.ask("GET", "/doctor")[0] == 200
+        finally:
+            daemon.process.start = saved

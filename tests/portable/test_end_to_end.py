@@ -4,7 +4,7 @@ import json
 
 from fakewg import FakeWireGuard, key
 from folders import new_folder
-from helpers import drive
+from helpers import Listener, drive
 
 from wgp2p import client, compat, config, link, log, publisher, subscriber
 from wgp2p.compat import sockaddr
@@ -49,10 +49,10 @@ class Bench:
         found = self.config("config publisher\n option interface 'wg0'\n list address '127.0.0.1'\n option port '%d'\n"
                             "config peer\n option public_key '%s'\n option name 'router'\n option device '1'\n"
                             % (PORT, ROUTER))
-        self.publisher = Publisher(self.loop, self.there, found, found.publishers[0])
+        self.publisher = Publisher(self.loop, self.there, found, found.publishers[0], Listener())
         found = self.config("config subscriber 'home'\n option interface 'wg0'\n option publisher '127.0.0.1'\n"
                             " option port '%d'\n" % PORT)
-        self.subscriber = Subscriber(self.loop, self.here, found, "wg0", found.subscribers, lambda peer, path: None)
+        self.subscriber = Subscriber(self.loop, self.here, found, "wg0", found.subscribers, Listener())
 
     def config(self, text):
         return config.parse("config wgp2p\n option keep_dir '%s'\n option state_dir '%s/state'\n" % (
@@ -152,7 +152,7 @@ def test_a_publisher_that_restarts():
         bench.publisher.close()
         bench.until(lambda: bench.link.lost_ms is not None)
         bench.there.peer("wg0", PHONE, endpoint=NEW, rx=10000)
-        bench.publisher = Publisher(bench.loop, bench.there, found, values)
+        bench.publisher = Publisher(bench.loop, bench.there, found, values, Listener())
         bench.until(lambda: bench.here.get("wg0", PHONE).endpoint == NEW)
 
 

@@ -20,7 +20,7 @@ class Bench:
     def __init__(self):
         self.loop = VirtualLoop()
         self.client = FakeClient()
-        self.told = []
+        self.told, self.seen_at = [], []
         self.logged = []
         self.known = set([key(number) for number in range(1, 5)])
         self.asked = 0
@@ -54,6 +54,9 @@ class Bench:
 
     def lost(self, who):
         self.told.append(("lost",))
+
+    def addressed(self, who):
+        self.seen_at.append(who.you)
 
     def take(self):
         told, self.told = self.told, []
@@ -114,6 +117,8 @@ def test_snapshot_peer_removed_you():
         assert bench.take() == [("removed", key(1))]
         bench.stream.say("you", {"public_key": key(200), "endpoint": "192.0.2.4:51820", "seen_age": 0.1}, "boot-5")
         assert bench.take() == [] and bench.link.you == "192.0.2.4:51820"
+        bench.stream.say("you", {"public_key": key(200), "endpoint": "192.0.2.4:51820", "seen_age": 0.2}, "boot-6")
+        assert bench.seen_at == ["192.0.2.4:51820"], "told once"
         bench.stream.say("you", {"endpoint": None})
         assert bench.link.you is None
         bench.stream.say("news", {"of": "a later version"})
@@ -235,6 +240,7 @@ def test_a_wrong_token_waits():
             wait = pauses(bench, lambda: bench.stream.refuse(status, {"error": "the token is wrong"}), 1)[0]
             assert REFUSED_MS * 3 // 4 <= wait <= REFUSED_MS * 5 // 4 + 10
             assert bench.link.problem == "the publisher answers %d: the token is wrong" % status
+            assert bench.link.refused == status
     with Bench() as bench:
         bench.stream.refuse(503, {"error": "too many connections"})
         assert bench.link.problem == "the publisher answers 503: too many connections"

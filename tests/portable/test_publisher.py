@@ -4,7 +4,7 @@ import os
 
 from fakewg import FakeWireGuard, key
 from folders import new_folder
-from helpers import VirtualLoop
+from helpers import Listener, VirtualLoop
 
 from wgp2p import config, http, log, publisher
 from wgp2p.conntrack import ConntrackError
@@ -75,13 +75,14 @@ class Bench:
         publisher.addresses, publisher.listen_tcp = self._addresses, self._listen
         publisher.Server = lambda loop, listener, handler, limits: self._server(listener, handler)
         log._write = lambda level, text: self.logged.append(text) if level < 3 else None
+        self.listener = Listener()
         self.interface(7, peers)
         if begin:
             self.begin()
 
     def begin(self):
         found = self.config()
-        self.publisher = Publisher(self.loop, self.wireguard, found, found.publishers[0])
+        self.publisher = Publisher(self.loop, self.wireguard, found, found.publishers[0], self.listener)
         return self.publisher
 
     def config(self, lines=None):

@@ -5,7 +5,7 @@ import os
 from fakeclient import FakeClient
 from fakewg import FakeWireGuard, key
 from folders import new_folder
-from helpers import VirtualLoop
+from helpers import Listener, VirtualLoop
 
 from wgp2p import config, link, log, subscriber
 from wgp2p.files import write_private
@@ -42,7 +42,7 @@ class Bench:
         self.wireguard = FakeWireGuard()
         self.client, self.resolver = FakeClient(), FakeResolver()
         self.addresses = ["192.0.2.77", "10.0.0.5"]
-        self.logged, self.changed = [], []
+        self.logged = []
         self._saved = [(link, "client", link.client), (log, "_write", log._write),
                        (subscriber.probe, "send", subscriber.probe.send),
                        (subscriber, "Resolver", subscriber.Resolver), (subscriber, "addresses", subscriber.addresses)]
@@ -53,8 +53,9 @@ class Bench:
         subscriber.probe.send = lambda interface, ip: self.probes.append((interface, ip))
         self.interface(7)
         found = self.config(lines, peers, sections)
-        self.subscriber = Subscriber(self.loop, self.wireguard, found, "wg0", found.subscribers,
-                                     lambda peer, path: self.changed.append((peer, path.state)))
+        self.listener = Listener()
+        self.changed = self.listener.paths
+        self.subscriber = Subscriber(self.loop, self.wireguard, found, "wg0", found.subscribers, self.listener)
 
     def config(self, lines, peers, sections):
         text = "config wgp2p\n option keep_dir '%s'\n" % self.folder
@@ -707,6 +708,38 @@ def test_punch():
         assert not bench.subscriber.punch(key(77)) and not bench.subscriber.punch(SERVER)
 
 
+def test_where_publishers_see_us():
+    with Bench() as bench:
+        bench.connected()
+        assert bench.listener.interfaces == 1 and bench.subscriber.server_endpoints() == [SERVER_AT]
+        for endpoint in ("192.0.2.4:51820", "192.0.2.4:51820", None, "192.0.2.4:51820", "192.0.2.5:51820"):
+            bench.stream.say("you", {"endpoint": endpoint})
+        assert bench.listener.addresses == [("home", "192.0.2.4:51820", None),
+                                            ("home", "192.0.2.5:51820", "192.0.2.4:51820")], "once each"
+        assert bench.subscriber.seen_at() == ["192.0.2.5:51820"]
+
+
+def test_another_listen_port_is_told():
+    with Bench() as bench:
+        bench.step(2000)
+        bench.wireguard.devices["wg0"].listen_port = 4000
+        bench.step(2000)
+        assert bench.listener.interfaces == 2
+
+
+def test_another_wan():
+    with Bench() as bench:
+        bench.connected()
+        bench.wireguard.take_sets()
+        bench.subscriber.wan_changed()
+        assert sorted(bench.wireguard.take_sets()) == sorted([
+            (SERVER, SERVER_AT, 25, True), (PHONE, OLD, 25, True)]), "the laptop is offline, and left alone"
+    with Bench(peers="config peer\n option public_key '%s'\n option exclude '1'\n" % SERVER) as bench:
+        bench.connected()
+        bench.subscriber.wan_changed()
+        assert bench.sets(SERVER) == []
+
+
 def test_status():
     with Bench() as bench:
         assert json.dumps(bench.subscriber.status())
@@ -717,6 +750,7 @@ def test_status():
         told = status["publishers"][0]
         assert (told["name"], told["mode"], told["public_key"], told["you"]) == (
             "home", "events", SERVER, "192.0.2.4:51820")
+        assert told["tunnel_age"] is not None and told["refused"] is None
         phone = [one for one in status["peers"] if one["public_key"] == PHONE][0]
         assert (phone["name"], phone["path"], phone["endpoint"], phone["keepalive"]) == ("phone", "direct", OLD, 25)
         assert TOKEN not in json.dumps(status)

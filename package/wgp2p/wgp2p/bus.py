@@ -9,7 +9,8 @@ docs/protocol.md, "ubus", says every field. Where there is no ubusd nothing of t
 from . import log
 from .config import ConfigError
 from .control import Impossible
-from .ubus import INVALID_ARGUMENT, NOT_SUPPORTED, OK, Ubus, find_socket, words
+from .ubus import Ubus, socket_path
+from .ubusmessage import INVALID_ARGUMENT, NOT_SUPPORTED, OK, words
 
 OBJECT, EVENT, HOTPLUG = "wgp2p", "wgp2p.peer", "hotplug.wgp2p"
 _AGAIN_MS = 1000
@@ -30,13 +31,13 @@ class Bus:
         self._ubus = self._timer = None
         self._lost_ms = loop.now()
         self.connected = False
-        if find_socket():
+        if socket_path():
             self._connect()
 
     def _connect(self):
         self._timer = None
         try:
-            self._ubus = Ubus(self._loop, find_socket() or "", self._ready, self._lost)
+            self._ubus = Ubus(self._loop, socket_path() or "", self._ready, self._lost)
         except OSError as error:
             self._lost("errno %d" % error.args[0])
 
@@ -77,16 +78,16 @@ class Bus:
         try:
             request.reply(self._commands.punch(request.args.get("peer")))
         except ValueError as error:
-            request.fail(INVALID_ARGUMENT, {"error": str(error)})
+            request.reply({"error": str(error)}, INVALID_ARGUMENT)
         except Impossible as error:
-            request.fail(NOT_SUPPORTED, {"error": str(error)})
+            request.reply({"error": str(error)}, NOT_SUPPORTED)
 
     def _reload(self, request):
         try:
             request.reply({"warnings": self._commands.reload()})
         except ConfigError as error:
-            request.fail(INVALID_ARGUMENT, {"error": "the configuration is not used",
-                                            "problems": [str(problem) for problem in error.problems]})
+            request.reply({"error": "the configuration is not used",
+                           "problems": [str(problem) for problem in error.problems]}, INVALID_ARGUMENT)
 
     # -- what we tell -------------------------------------------------------------------------------------
 
