@@ -20,8 +20,8 @@ _HOTPLUG_MS = 10000
 
 class Bus:
     """Serves what `commands` can do (as control.Control has it) on ubus. `interface_event()` is called when netifd has
-    touched an interface; `gave_up()` when ubusd went away and did not come back within 10 s: in a jail its socket is then
-    another one than we can see, and only a new start helps."""
+    touched an interface; `gave_up()` when ubusd went away and did not come back within 10 s: in a jail its socket is
+    then another one than we can see, and only a new start helps."""
 
     def __init__(self, loop, commands, interface_event, gave_up):
         self._loop = loop

@@ -179,7 +179,7 @@ class Values:
 
 
 class Config:
-    """A configuration that can be run: `main` (Values), `publishers`, `subscribers` (enabled ones, lists of Values; none
+    """A configuration that can be run: `main` (Values), `publishers`, `subscribers` (lists of the enabled Values, empty
     when the whole is not enabled), `peers` {public key: Values}, `problems` (warnings)."""
 
     def __init__(self):

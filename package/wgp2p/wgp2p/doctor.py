@@ -14,7 +14,7 @@ _TUNNEL_SILENT_S = 180  # WireGuard's REJECT_AFTER_TIME: no session lives longer
 
 class Facts:
     """What the checks look at: `status` as Daemon.status gives it; `unix_s`, the wall clock; `rewritten`, {listen port:
-    [ports outside]} where this machine's own NAT changes it; `flowtables`, what `nft list flowtables` printed, or ""."""
+    [ports outside]} where this machine's own NAT changes it; `flowtables`, what `nft list flowtables` prints, or ""."""
 
     def __init__(self, status, unix_s, rewritten, flowtables):
         self.status = status
@@ -88,8 +88,8 @@ def _publisher(subscriber, link):
                         "Run `wgp2p token NAME` on the public server, with the name that this device has there, and "
                         "put what it shows into the token file. The device's public key must be in that section.")
     if link["tunnel_age"] is None or link["tunnel_age"] > _TUNNEL_SILENT_S:
-        return _finding(ERROR, "tunnel-down", "The WireGuard tunnel to the public server %s is down: nothing comes from "
-                        "it." % link["name"],
+        return _finding(ERROR, "tunnel-down", "The WireGuard tunnel to the public server %s is down: nothing comes "
+                        "from it." % link["name"],
                         "Check the server peer's endpoint, port and keys, that the server's firewall lets its UDP port "
                         "in, that it has this device as a peer, and that the peer here has a persistent keepalive.")
     return _finding(ERROR, "no-publisher", "The tunnel works, but %s does not answer: %s." % (
@@ -119,17 +119,17 @@ def _ports(facts):
 
 def _port(facts, link, ip, outside, port):
     if outside == port:
-        return _finding(OK, "port-kept", "The listen port %d is kept on the way out: the publisher %s sees us at %s." % (
-            port, link["name"], link["you"]))
+        return _finding(OK, "port-kept", "The listen port %d is kept on the way out: the publisher %s sees us at %s."
+                        % (port, link["name"], link["you"]))
     text = "The listen port is %d, but the publisher %s sees us at %s. " % (port, link["name"], link["you"])
     clients = "Until that is so, clients must name port %d." % outside
     if facts.rewritten.get(port) or ip in facts.status["wan"]["address"]:
         return _finding(ERROR, "port-rewritten-here", text + "This router itself changes the port.",
                         "Set `option preserve_port '1'`; a firewall rule of your own that changes source ports must "
                         "leave UDP port %d alone. %s" % (port, clients))
-    return _finding(WARNING, "port-rewritten-upstream", text + "A router in front of this one, or the provider, changes "
-                    "the port.", "On a router of yours forward UDP port %d to this one, or have it keep the port "
-                    "(docs/static-port.md). %s" % (port, clients))
+    return _finding(WARNING, "port-rewritten-upstream", text + "A router in front of this one, or the provider, "
+                    "changes the port.", "On a router of yours forward UDP port %d to this one, or have it keep "
+                    "the port (docs/static-port.md). %s" % (port, clients))
 
 
 def _carrier(facts):
@@ -140,8 +140,8 @@ def _carrier(facts):
                              "Direct paths work as long as the provider's NAT keeps one port for all destinations; a "
                              "port forward is not possible. Ask the provider for a public address or for IPv6.")]
         if _within(ip, _PRIVATE):
-            return [_finding(OK, "behind-router", "The WAN address %s is a private one: there is another router in front "
-                             "of this one." % ip)]
+            return [_finding(OK, "behind-router", "The WAN address %s is a private one: there is another router in "
+                             "front of this one." % ip)]
     return []
 
 
@@ -151,8 +151,8 @@ def _within(ip, networks):
 
 def _firewall(facts):
     problem = facts.status["wan"]["problem"]
-    return [_finding(WARNING, "firewall", "The rules that keep the port and work at home are not in force: %s." % problem,
-                     "Install nftables, or switch off `preserve_port` and `at_home`.")] if problem else []
+    return [_finding(WARNING, "firewall", "The rules that keep the port and work at home are not in force: %s."
+                     % problem, "Install nftables, or switch off `preserve_port` and `at_home`.")] if problem else []
 
 
 def _offload(facts):
@@ -161,7 +161,7 @@ def _offload(facts):
         if words[:1] == ["flags"] and "offload" in words:
             return [_finding(WARNING, "hardware-offload", "Hardware flow offloading is on.",
                              "Some chipsets go on sending a flow by its old way after a roam or a redial. If clients "
-                             "behind this router hang then, switch it off (Network, Firewall, Routing/NAT Offloading).")]
+                             "behind this router hang then, switch it off (Network, Firewall, Flow Offloading).")]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Another user's identity, with CAP_NET_ADMIN and CAP_NET_RAW at most. Sources: credentials(7), capabilities(7), capset(2).
+"""Another user's identity, with CAP_NET_ADMIN and CAP_NET_RAW at most (credentials(7), capabilities(7), capset(2)).
 
 procd with ujail, and systemd, start the daemon that way already; this is for where neither is there, and for commands
 of root that make files of the daemon's.

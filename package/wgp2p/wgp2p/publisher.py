@@ -45,8 +45,8 @@ def _word(row):
 
 
 class Publisher:
-    """One interface served. `values` and `config` as config.py gives them. `listener.interface_changed()` is called when
-    its listen port is another one."""
+    """One interface served. `values` and `config` as config.py gives them. `listener.interface_changed()` is called
+    when its listen port is another one."""
 
     def __init__(self, loop, wireguard, config, values, listener):
         self._loop = loop
