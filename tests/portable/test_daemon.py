@@ -87,7 +87,7 @@ class Wan(Thing):
         return {"device": [], "address": [], "problem": ""}
 
     def rewritten(self):
-        return {51820: [1024]}
+        return [(51820, 1024)]
 
     def close(self, done):
         super().close()

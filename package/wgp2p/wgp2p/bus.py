@@ -9,8 +9,9 @@ docs/protocol.md, "ubus", says every field. Where there is no ubusd nothing of t
 from . import log
 from .config import ConfigError
 from .control import Impossible
-from .ubus import Ubus, socket_path
-from .ubusmessage import INVALID_ARGUMENT, NOT_SUPPORTED, OK, words
+from .ubus import Ubus
+from .ubus_socket import socket_path
+from .ubusmessage import CONNECTION_FAILED, INVALID_ARGUMENT, NOT_SUPPORTED, OK, words
 
 OBJECT, EVENT, HOTPLUG = "wgp2p", "wgp2p.peer", "hotplug.wgp2p"
 _AGAIN_MS = 1000
@@ -55,7 +56,7 @@ class Bus:
 
     def _done(self, what):
         def done(status):
-            if status != OK:
+            if status not in (OK, CONNECTION_FAILED):  # of a lost connection `_lost` tells
                 log.error("ubus: %s: %s" % (what, words(status)))
 
         return done
@@ -104,7 +105,7 @@ class Bus:
         return True
 
     def _hotplugged(self, _, status):
-        if status != OK:
+        if status not in (OK, CONNECTION_FAILED):
             log.warning("ubus: %s: %s" % (HOTPLUG, words(status)))
 
     def close(self):

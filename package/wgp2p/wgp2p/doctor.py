@@ -13,8 +13,8 @@ _TUNNEL_SILENT_S = 180  # WireGuard's REJECT_AFTER_TIME: no session lives longer
 
 
 class Facts:
-    """What the checks look at: `status` as Daemon.status gives it; `unix_s`, the wall clock; `rewritten`, {listen port:
-    [ports outside]} where this machine's own NAT changes it; `flowtables`, what `nft list flowtables` prints, or ""."""
+    """What the checks look at: `status` as Daemon.status gives it; `unix_s`, the wall clock; `rewritten`, the listen
+    ports that this machine's own NAT changes; `flowtables`, what `nft list flowtables` prints, or ""."""
 
     def __init__(self, status, unix_s, rewritten, flowtables):
         self.status = status
@@ -106,7 +106,7 @@ def _ports(facts):
             if link["you"] and port:
                 seen.append((link, addr.parse_endpoint(link["you"])))
         places = sorted(set([place for _, place in seen if ":" not in place[0]]))
-        if len(places) > 1 and len(set([ip for ip, _ in places])) == 1 and not facts.rewritten.get(port):
+        if len(places) > 1 and len(set([ip for ip, _ in places])) == 1 and port not in facts.rewritten:
             found.append(_finding(ERROR, "symmetric", "A NAT in front of this machine gives each destination another "
                                   "port: publishers see %s." % " and ".join([str(number) for _, number in places]),
                                   "Forward UDP port %d on that router to this one, or have it keep ports "
@@ -123,7 +123,7 @@ def _port(facts, link, ip, outside, port):
                         % (port, link["name"], link["you"]))
     text = "The listen port is %d, but the publisher %s sees us at %s. " % (port, link["name"], link["you"])
     clients = "Until that is so, clients must name port %d." % outside
-    if facts.rewritten.get(port) or ip in facts.status["wan"]["address"]:
+    if port in facts.rewritten or ip in facts.status["wan"]["address"]:
         return _finding(ERROR, "port-rewritten-here", text + "This router itself changes the port.",
                         "Set `option preserve_port '1'`; a firewall rule of your own that changes source ports must "
                         "leave UDP port %d alone. %s" % (port, clients))
