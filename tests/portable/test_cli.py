@@ -124,6 +124,36 @@ def test_reload():
         "wgp2p: error: a: b\nwgp2p: error: c\nwgp2p: the configuration is not used\n")
 
 
+def test_reload_on_openwrt():
+    bench = Bench((200, {"warnings": []}), (200, {"warnings": []}), (200, {"warnings": []}))
+    saved = cli.os, cli._INIT, cli.is_root, cli._CONFIG, cli._socket
+    ran = []
+    bench.system = ran.append
+    cli.os, cli._INIT, cli._socket = bench, bench.config, lambda arguments: "socket"
+    try:
+        for root, default, wanted in ((True, True, [bench.config + " export"]), (False, True, []), (True, False, [])):
+            cli.is_root, cli._CONFIG = lambda: root, bench.config if default else "/other"
+            assert bench.run("reload")[0] == 0
+            assert ran == wanted, (root, default)
+            del ran[:]
+    finally:
+        cli.os, cli._INIT, cli.is_root, cli._CONFIG, cli._socket = saved
+
+
+def test_doctor():
+    error = {"level": "error", "code": "off", "text": "Nothing is switched on.", "advice": "Switch \x1b[2Jit on."}
+    fine = {"level": "ok", "code": "publisher", "text": "All is well. " * 12, "advice": ""}
+    bench = Bench((200, {"findings": [error, fine]}), (200, {"findings": [fine]}), (200, {"findings": [error]}),
+                  "no such file")
+    assert bench.run("doctor") == (1, "error    Nothing is switched on.\n         To do: Switch ?[2Jit on.\n"
+                                   "ok       " + ("All is well. " * 7).strip() + "\n"
+                                   "         " + ("All is well. " * 5).strip() + "\n", "")
+    code, out, err = bench.run("doctor", "--json")
+    assert (code, json.loads(out), err) == (0, [fine], "")
+    assert bench.run("doctor", "--json")[0] == 1 and bench.run("doctor")[0] == 3
+    assert [one[1:3] for one in bench.asked] == [("GET", "/doctor")] * 4
+
+
 def test_where_the_daemon_is_looked_for():
     bench = Bench(*[(200, STATUS)] * 5)
     bench.run("status")
@@ -254,3 +284,34 @@ def test_run_says_why_it_cannot():
     bench.write(PUBLISHER + " option port 'x'\n")
     code, out, err = bench.run("run")
     assert (code, out) == (1, "") and "option port: must be" in err
+
+
+def test_root_acts_as_the_daemons_user():
+    bench = Bench()
+    bench.write(PUBLISHER + ROUTER)
+    gid = os.stat(bench.folder)[5]
+    os.mkdir(bench.folder + "/keep")
+    saved = cli.is_root, cli.find_user, cli.become
+    became = []
+    try:
+        cli.become = lambda name, networking: became.append((name, networking))
+        for root, group, wanted in ((True, gid, [("wgp2p", False)]), (False, gid, []), (True, gid + 1, [])):
+            cli.is_root, cli.find_user = lambda: root, lambda name: (4711, group)
+            assert bench.run("token", "router")[0] == 0
+            assert became == wanted, (root, group)
+            del became[:]
+        bench.write("nonsense")
+        cli.is_root = lambda: True
+        assert bench.run("--user", "nobody", "run")[0] == 1 and became == [("nobody", True)]
+        del became[:]
+        cli.is_root = lambda: False
+        assert bench.run("--user", "nobody", "run")[0] == 1 and became == []
+
+        def refuse(name, networking):
+            raise cli.PrivilegeError("there is no user " + name)
+
+        cli.become, cli.is_root = refuse, lambda: True
+        code, out, err = bench.run("--user", "nobody", "run")
+        assert code == 1 and "option|nonsense" or err
+    finally:
+        cli.is_root, cli.find_user, cli.become = saved

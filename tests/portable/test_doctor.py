@@ -64,6 +64,22 @@ def test_one_finding_for_each_fault():
         assert codes(rows) == [code] and rows[0]["level"] == level, (code, rows)
 
 
+def test_a_publisher():
+    part = {"interface": "wg0", "problem": "", "address": ["10.7.0.1", "fd00::1"], "port": 8080, "subscribers": 2,
+            "peers": [{"device": True}, {"device": False}]}
+    rows = examine(status(subscribers=[], publishers=[part]))
+    assert codes(rows, "ok") == ["serving"] and "10.7.0.1, fd00::1, port 8080; connections: 2." in rows[0]["text"]
+    rows = examine(status(subscribers=[], publishers=[dict(part, peers=[{"device": False}])]))
+    assert codes(rows) == codes(rows, "warning") == ["no-device"]
+    assert codes(examine(status(subscribers=[], publishers=[dict(part, problem="no such device")]))) == ["interface"]
+
+
+def test_a_fault_hides_its_consequences():
+    found = status(dict(link(), public_key=None, mode="connecting", problem="no such interface"))
+    found["subscribers"][0]["problem"] = "no such device"
+    assert codes(examine(found), "error") == ["interface"]
+
+
 def test_addresses_that_tell_nothing():
     for ip in ("100.63.255.255", "100.128.0.1", "172.32.0.1", "2001:db8::1", "192.0.2.7"):
         assert codes(examine(status(link(), wan=wan(ip)))) == ["publisher", "port-kept"], ip
@@ -101,7 +117,7 @@ def test_hardware_offload():
 
 def test_the_worst_comes_first():
     rows = examine(status(link(), wan=wan("100.64.0.1"), warnings=["warning: x."],
-                          publishers=[{"interface": "wg1", "problem": "no such device"}]))
+                          publishers=[{"interface": "wg1", "problem": "no such device", "peers": []}]))
     order = ["error", "warning", "ok"]
     places = [order.index(row["level"]) for row in rows]
     assert places == sorted(places) and len(rows) == 5, rows

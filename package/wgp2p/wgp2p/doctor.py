@@ -63,15 +63,32 @@ def _clock(facts):
                      "until then the other side has to begin.")]
 
 
-def _publishers(facts):
+def _serving(facts):
     found = []
-    for subscriber in facts.status["subscribers"]:
-        for link in subscriber["publishers"]:
-            found.append(_publisher(subscriber, link))
+    for part in facts.status["publishers"]:
+        name = "The publisher on %s" % part["interface"]
+        if part["problem"]:
+            continue
+        if not [peer for peer in part["peers"] if peer["device"]]:
+            found.append(_finding(WARNING, "no-device", "%s has no remote device to tell." % name,
+                                  "Add a peer section with the device's name, its public key and `option device '1'`, "
+                                  "and the device to %s as a peer." % part["interface"]))
+        else:
+            found.append(_finding(OK, "serving", "%s serves at %s, port %d; connections: %d." % (
+                name, ", ".join(part["address"]), part["port"], part["subscribers"])))
     return found
 
 
-def _publisher(subscriber, link):
+def _links(facts):
+    found = []
+    for subscriber in facts.status["subscribers"]:
+        for link in subscriber["publishers"]:
+            if not subscriber["problem"]:  # of which all else is a consequence
+                found.append(_link(subscriber, link))
+    return found
+
+
+def _link(subscriber, link):
     name = "The publisher %s (%s)" % (link["name"], link["publisher"])
     if link["mode"] == "no token":
         return _finding(ERROR, "token-missing", "%s is not asked: %s." % (name, link["problem"]),
@@ -169,4 +186,4 @@ def _configuration(facts):
     return [_finding(WARNING, "configuration", text) for text in facts.status["warnings"]]
 
 
-CHECKS = (_switched_on, _interfaces, _clock, _publishers, _ports, _carrier, _firewall, _offload, _configuration)
+CHECKS = (_switched_on, _interfaces, _clock, _serving, _links, _ports, _carrier, _firewall, _offload, _configuration)
