@@ -1,7 +1,7 @@
 # What one does with this project. Every target installs what it lacks: programs with apt (as root or with sudo),
 # Python tools into build/venv. See docs/architecture.md, "Tests".
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab lint bench clean
+.PHONY: help demo test test-unit test-lab lint bench ipk feed clean
 
 TOOLS := tests/tools
 PYTHON := build/venv/bin/python
@@ -37,6 +37,14 @@ bench: ## roams, memory, CPU and traffic beside a polling loop; a publisher with
 	@$(VM) build
 	$(PYTHON) tests/bench/load.py
 	$(VM) run -- python3 tests/lab/bench.py
+
+ipk: ## the OpenWrt package, without OpenWrt's SDK: dist/wgp2p_*_all.ipk
+	@$(TOOLS)/venv
+	$(PYTHON) package/tools/ipk
+
+feed: ## a feed for opkg in dist/feed; KEY=FILE signs it with that secret key of usign
+	@$(TOOLS)/venv
+	$(PYTHON) package/tools/feed $(if $(KEY),--key $(KEY))
 
 clean: ## remove what was built here (the lab's image stays in ~/.cache/wgp2p)
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
