@@ -463,7 +463,8 @@ def test_greeting_in_pieces_and_twice():
 
 
 def test_faults_of_ubusd():
-    for said in (b"\1" + HELLO[1:], HELLO[:8] + b"\0\xff\xff\xff", HELLO[:8] + bytes(4), HELLO + b"HTTP/1.1 400 Bad\r\n"):
+    for said in (b"\1" + HELLO[1:], HELLO[:8] + b"\0\xff\xff\xff", HELLO[:8] + bytes(4),
+                 HELLO + b"HTTP/1.1 400 Bad\r\n"):
         server = Server([said])
         drive(server.loop, lambda: server.lost)
         assert len(server.lost) == 1 and "no ubus" in server.lost[0]

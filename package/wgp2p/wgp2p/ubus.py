@@ -4,7 +4,7 @@ No callback comes before the call that asks for it has returned, and none after 
 once: with ubusmessage.OK or what went wrong (`ubusmessage.words`), TIMEOUT and CONNECTION_FAILED included.
 
 What ubusd's access lists forbid looks like this: add_object INVALID_ARGUMENT (as for a name that is taken), call,
-listen and send_event PERMISSION_DENIED, subscribe NOT_FOUND.
+listen and send_event PERMISSION_DENIED, subscribe NOT_FOUND, or PERMISSION_DENIED where we may not call either.
 """
 from . import blobmsg, log, ubusmessage
 from .blobmsg import BlobmsgError
