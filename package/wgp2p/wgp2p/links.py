@@ -1,20 +1,23 @@
-"""Interfaces and their addresses, and a word when either changes (rtnetlink(7), linux/rtnetlink.h)."""
+"""Interfaces, their addresses and the routes, and a word when one changes (rtnetlink(7), linux/rtnetlink.h)."""
 import struct
 
 from . import netlink
-from .addr import format_ip
-from .compat import AF_NETLINK, SOCK_RAW, open_socket, sockaddr_netlink
+from .addr import format_ip, parse_ip
+from .compat import AF_INET, AF_INET6, AF_NETLINK, ENETUNREACH, SOCK_RAW, attach_filter, open_socket, sockaddr_netlink
 from .netlink import ORDER
 from .netlink_socket import NetlinkSocket
 from .tap import Tap
 
 _NEWLINK, _DELLINK, _GETLINK, _GETADDR = 16, 17, 18, 22
-_IFINFO_SIZE, _IFADDR_SIZE = 16, 8
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_IFINFO_SIZE, _IFADDR_SIZE, _ROUTE_SIZE = 16, 8, 12
 _HEAD_SIZE = 16 + _IFINFO_SIZE
 _IFF_UP = 1
 _IFLA_IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_GROUPS = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
+_RTA_DST, _RTA_OIF, _RTA_PREFSRC = 1, 4, 7
+_UNICAST = 1
+_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_LINK, and RTMGRP_IPV4_ and _IPV6_ with _IFADDR and _ROUTE
 _SETTLE_MS = 20  # an interface comes up in several messages
 
 
@@ -54,6 +57,45 @@ def link_index(name):
     return found[0]
 
 
+def link_name(index):
+    """The name of the interface with this number. Raises OSError (ENODEV when there is none), and NetlinkError."""
+    found = []
+
+    def take(data, start, end):
+        for kind, one, other in netlink.attributes(data, netlink.skip(start, end, _IFINFO_SIZE), end):
+            if kind == _IFLA_IFNAME:
+                found.append(netlink.read_string(data, one, other))
+
+    head = struct.pack(ORDER + "BxHiII", 0, 0, index, 0, 0)
+    _ask(lambda sequence: netlink.message(_GETLINK, netlink.REQUEST | netlink.ACK, sequence, head), take)
+    return found[0]
+
+
+def route(ip):
+    """(interface, its number, source address or None) of the way that a packet to this address (text) takes. Raises
+    OSError when there is none, and when the address is this machine's own; and NetlinkError."""
+    packed = parse_ip(ip)
+    found = []
+
+    def take(data, start, end):
+        at = netlink.skip(start, end, _ROUTE_SIZE)
+        if data[start + 7] != _UNICAST:  # a route that says "unreachable" is no error in IPv6
+            return
+        values = {}
+        for kind, one, other in netlink.attributes(data, at, end):
+            values[kind] = data[one:other]
+        if _RTA_OIF in values:
+            source = values.get(_RTA_PREFSRC)
+            found.append((netlink.read_unsigned(values[_RTA_OIF], 0, 4, 4), format_ip(source) if source else None))
+
+    head = struct.pack("BB10x", AF_INET if len(packed) == 4 else AF_INET6, 8 * len(packed))
+    _ask(lambda sequence: netlink.message(_GETROUTE, netlink.REQUEST | netlink.ACK, sequence,
+                                          head + netlink.attribute(_RTA_DST, packed)), take)
+    if not found:
+        raise OSError(ENETUNREACH)
+    return link_name(found[0][0]), found[0][0], found[0][1]
+
+
 def _ask(request, take):
     sock = NetlinkSocket(netlink.ROUTE)
     try:
@@ -64,9 +106,21 @@ def _ask(request, take):
         raise OSError(answer.error)
 
 
+# linux/filter.h
+_LDB_ABS, _JEQ, _JGT, _RET = 0x30, 0x15, 0x25, 0x06
+_RTPROT_RA, _RTPROT_DHCP = 9, 16
+# Routing daemons may change many routes all the time: of theirs only a default route is heard of. Those of the kernel,
+# of people (boot, static), of router advertisements and of DHCP are few.
+ROUTE_FILTER = [
+    (_LDB_ABS, 0, 0, 4 if ORDER == "<" else 5), (_JEQ, 1, 0, _NEWROUTE), (_JEQ, 0, 5, _DELROUTE),
+    (_LDB_ABS, 0, 0, 16 + 1), (_JEQ, 3, 0, 0),  # rtm_dst_len
+    (_LDB_ABS, 0, 0, 16 + 5), (_JEQ, 1, 0, _RTPROT_DHCP), (_JGT, 1, 0, _RTPROT_RA),  # rtm_protocol
+    (_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0)]
+
+
 class LinkWatch:
-    """Calls `callback(risen)` after an interface or an address came, went or changed, once for a burst and at most ten
-    times a second; `risen`: the numbers of the interfaces that were down and are up. Raises OSError."""
+    """Calls `callback(risen)` after an interface, an address or a route came, went or changed, once for a burst and at
+    most ten times a second; `risen`: the numbers of the interfaces that were down and are up. Raises OSError."""
 
     def __init__(self, loop, callback):
         self._loop = loop
@@ -76,6 +130,7 @@ class LinkWatch:
         self._down, self._risen = set(), set()
         sock = open_socket(AF_NETLINK, SOCK_RAW, netlink.ROUTE)
         try:
+            attach_filter(sock, ROUTE_FILTER)
             sock.bind(sockaddr_netlink(_GROUPS))
         except OSError:
             sock.close()
