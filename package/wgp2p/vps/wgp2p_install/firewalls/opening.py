@@ -1,0 +1,24 @@
+"""What is let in."""
+from typing import NamedTuple, Optional
+
+from ..problems import Refused
+
+
+class Opening(NamedTuple):
+    """A port of this machine. With `interface`: from there alone, and to this `address` of it."""
+
+    protocol: str
+    port: int
+    interface: Optional[str] = None
+    address: Optional[str] = None
+
+    def __str__(self):
+        return f"{self.protocol.upper()} port {self.port}" + (f" from {self.interface}" if self.interface else "")
+
+
+def checked(system, words):
+    """Run a program that has to succeed; a Ran. Refused."""
+    ran = system.run(words)
+    if ran.code:
+        raise Refused(f"{' '.join(words)}: {ran.words()}")
+    return ran
