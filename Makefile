@@ -1,7 +1,7 @@
 # What one does with this project. Every target installs what it lacks: programs with apt (as root or with sudo),
 # Python tools into build/venv. See docs/architecture.md, "Tests".
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab lint bench ipk feed clean
+.PHONY: help demo test test-unit test-lab lint bench ipk feed vps clean
 
 TOOLS := tests/tools
 PYTHON := build/venv/bin/python
@@ -45,6 +45,9 @@ ipk: ## the OpenWrt package, without OpenWrt's SDK: dist/wgp2p_*_all.ipk
 feed: ## a feed for opkg in dist/feed; KEY=FILE signs it with that secret key of usign
 	@$(TOOLS)/venv
 	$(PYTHON) package/tools/feed $(if $(KEY),--key $(KEY))
+
+vps: ## one file for any Linux with Python 3.9 or newer, with an installer: dist/wgp2p.pyz
+	@package/wgp2p/vps/build
 
 clean: ## remove what was built here (the lab's image stays in ~/.cache/wgp2p)
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
