@@ -6,7 +6,7 @@ import pathlib
 import re
 import shlex
 
-from wgp2p import VERSION, api, cli, config, daemon, http, link, registry, server
+from wgp2p import VERSION, api, bus, cli, config, control, daemon, doctor, http, link, registry, server
 from wgp2p.wgmessage import Peer
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -105,8 +105,15 @@ def test_protocol_names_every_field_of_a_peer():
 
 def test_protocol_names_every_route():
     assert set(re.findall(r"\n### `GET (/api/\w+)`", PROTOCOL)) == set(api.Api(None, None)._routes)
-    control = set(re.findall(r'\("(GET|POST)", "(/\w+)"\)', inspect.getsource(daemon.Daemon._request)))
-    assert control == set(re.findall(r"\n### `(GET|POST) (/\w+)`", PROTOCOL))
+    routes = set(re.findall(r'\("(GET|POST)", "(/\w+)"\)', inspect.getsource(control.Control._request)))
+    assert routes == set(re.findall(r"\n### `(GET|POST) (/\w+)`", PROTOCOL))
+
+
+def test_protocol_names_every_finding_and_method():
+    codes = set(re.findall(r'_finding\(\w+, "([a-z-]+)"', inspect.getsource(doctor)))
+    assert set(re.findall(r"`([a-z-]+)`", section(PROTOCOL, "### `GET /doctor`").split("Codes:")[1])) == codes
+    methods = set(re.findall(r'\("(\w+)", \[', inspect.getsource(bus.Bus._ready)))
+    assert methods == {row[0].strip("`") for row in rows(section(PROTOCOL, "## ubus").split("The event")[0])}
 
 
 def test_protocol_names_every_event():
@@ -148,14 +155,16 @@ def test_protocol_names_the_limits():
 
 
 def test_protocol_names_every_field_of_the_status():
-    from wgp2p import public_server, publisher, subscriber
+    from wgp2p import public_server, publisher, subscriber, wan
 
     text = section(PROTOCOL, "### `GET /status`")
-    general, _, rest = text.partition("\nA publisher:\n")
+    general, _, rest = text.partition("\n`wan`:\n")
+    of_wan, _, rest = rest.partition("\nA publisher:\n")
     of_publisher, _, rest = rest.partition("\nA subscriber:\n")
     of_subscriber, _, rest = rest.partition("\nOne of its `publishers`:\n")
     of_link, _, of_peer = rest.partition("\nOne of its `peers`:\n")
     assert fields(general) == returned(daemon.Daemon.status)
+    assert fields(of_wan) == returned(wan.Wan.status)
     in_peers = set(re.findall(r"`(\w+)`", re.search(r"plus (.*?): `seen`", of_publisher).group(1)))
     assert fields(of_publisher) | in_peers == returned(publisher.Publisher.status)
     assert set(re.findall(r"`(\w+)`", of_publisher.partition("`state`: ")[2])) == set(

@@ -14,7 +14,7 @@ USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] [--user NA
 
   run              be the daemon, in the foreground
   status           one word per peer; --json for scripts, --watch to see it live
-  doctor           what is wrong, and what to do about it; --json for scripts
+  doctor           what is wrong, and what to do about it: then with exit code 1; --json for scripts
   peers            the peers alone, as JSON
   punch PEER       connect to a peer now
   reload           apply a changed configuration without dropping a path
@@ -28,7 +28,7 @@ PEER: a name, a public key, or an unambiguous beginning of one.
 --socket PATH      default: control.sock in the state folder
 --user NAME        with run, as root: be this user, and keep the capabilities for the network alone
 
-exit codes: 0 done, 1 failed (doctor: something is wrong), 2 wrong usage, 3 the daemon does not answer
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon does not answer
 """
 OK, FAILED, USAGE_ERROR, NO_DAEMON = 0, 1, 2, 3
 _TIMEOUT_MS = 5000
