@@ -56,7 +56,7 @@ class Client:
         self.send = send
         self.id = number
         self.user, self.group = user, group
-        self.reader = ubusmessage.Reader()
+        self.reader = ubusmessage.Reader(ubusmessage.UBUS_MOST)
 
 
 class Thing:
@@ -335,7 +335,7 @@ class FakeUbus(Broker):
 
     def _inside(self, data):
         """What our own process is told."""
-        for told in ubusmessage.Reader().feed(data):
+        for told in ubusmessage.Reader(ubusmessage.UBUS_MOST).feed(data):
             found = told.attributes()
             if told.kind == DATA and told.seq in self._answers:
                 answer = blobmsg.decode(found[A_DATA]) if A_DATA in found else found[A_OBJECT]

@@ -83,6 +83,8 @@ def test_calls_to_our_object():
     assert invoke("wgp2p", "echo", {"ubus_rpc_session": "0"})[1] == OK
     for args in ({"peer": 1}, {"peer": None}, {"n": True}, {"n": 1 << 40}, {"n": 1.0}, {"n": "1"}):
         assert invoke("wgp2p", "echo", args) == (None, INVALID_ARGUMENT), args
+    assert invoke("wgp2p", "echo", {"x": "y" * (ubus._TABLE_MOST - 16)})[1] == OK
+    assert invoke("wgp2p", "echo", {"x": "y" * ubus._TABLE_MOST})[1] == INVALID_ARGUMENT
     assert invoke("wgp2p", "nothing") == (None, OK)
     assert invoke("wgp2p", "forbid") == (None, PERMISSION_DENIED)
     assert invoke("wgp2p", "unknown") == (None, METHOD_NOT_FOUND)
@@ -106,7 +108,7 @@ def test_answer_that_cannot_be_sent():
     world, errors = World(), []
 
     def bad(request):
-        for answer in ({"x": object()}, {"x": "y" * ubusmessage.MESSAGE_MOST}):
+        for answer in ({"x": object()}, {"x": "y" * ubusmessage.SEND_MOST}):
             try:
                 request.reply(answer)
             except ValueError as error:
@@ -120,11 +122,14 @@ def test_answer_that_cannot_be_sent():
 def test_large_answer_comes_whole():
     world = World()
     table = {}
-    for number in range(400):
+    for number in range(1000):
         table["peer%d" % number] = {"endpoint": "203.0.113.1:%d" % number, "path": "direct", "rx": 1 << 40}
     world.add("wgp2p", [("peers", [], lambda request: request.reply(table))])
     answer, status = world.fake.invoke("wgp2p", "peers")
-    assert status == OK and answer == table
+    assert status == OK and answer == table and len(blobmsg.encode(table)) > ubusmessage.READ_MOST
+    second = world.connect([])
+    assert world.wait(lambda done: second.call("wgp2p", "peers", {}, done)) == (None, NO_MEMORY)
+    second.close()
     world.close()
 
 
@@ -228,7 +233,7 @@ def test_only_who_was_asked_may_answer():
 def test_answers_that_cannot_be_read():
     world = World()
     for body, status in ((b"\7\0\0\6\x83\0", PARSE_ERROR), (b"\7\0\0\5\x83\0\0\0", PARSE_ERROR),
-                         (b"x", PARSE_ERROR), (bytes(ubusmessage.MESSAGE_MOST), NO_MEMORY)):
+                         (b"x", PARSE_ERROR), (bytes(ubusmessage.READ_MOST), NO_MEMORY)):
         got = []
         world.bus._ask(lambda *values: got.append(values), 5000, 9, ubusmessage.invoke, 9, "x", {})
         seq = world.bus._seq
@@ -298,6 +303,7 @@ def test_events_of_others():
         world.fake.emit("network.interface", {"bad": True})
         world.fake.emit("network.interface", {"action": "ifup", "interface": "wan"})
         world.fake.emit("other", {})
+        world.fake.emit("network.interface", {"x": "y" * ubus._TABLE_MOST})
         drive(world.loop, lambda: len(heard) == 2)
     finally:
         log.error = usual

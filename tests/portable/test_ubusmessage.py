@@ -4,7 +4,7 @@ import json
 from helpers import raises
 
 from wgp2p import blobmsg, ubusmessage
-from wgp2p.ubusmessage import MESSAGE_MOST, Message, Reader, UbusError, message
+from wgp2p.ubusmessage import READ_MOST, SEND_MOST, Message, Reader, UbusError, message
 
 HERE = __file__.rpartition("/")[0] or "."
 with open(HERE + "/../golden/ubus.json") as golden:
@@ -117,9 +117,9 @@ def test_messages_of_which_there_is_no_recording():
 def test_what_cannot_be_said():
     raises(UbusError, ubusmessage.lookup, 1, "a\0b")
     raises(blobmsg.BlobmsgError, ubusmessage.invoke, 1, 1, "x", {"x": object()})
-    fits = ubusmessage.reply(1, 1, 1, {"x": "y" * (MESSAGE_MOST - 33)})
-    assert len(fits) == MESSAGE_MOST
-    raises(UbusError, ubusmessage.reply, 1, 1, 1, {"x": "y" * (MESSAGE_MOST - 32)})
+    fits = ubusmessage.reply(1, 1, 1, {"x": "y" * (SEND_MOST - 33)})
+    assert len(fits) == SEND_MOST
+    raises(UbusError, ubusmessage.reply, 1, 1, 1, {"x": "y" * (SEND_MOST - 32)})
 
 
 def test_stream_in_pieces():
@@ -159,9 +159,9 @@ def test_length_lies_take_no_memory():
         left -= 4096
     large, small = reader.feed(bytes(left) + message(ubusmessage.STATUS, 9, 9))
     assert (large.body, small.seq, small.body) == (None, 9, b"")
-    size = MESSAGE_MOST - 8
+    size = READ_MOST - 8
     whole = reader.feed(head + bytes([size >> 16, size >> 8 & 255, size & 255]) + bytes(size - 4))
-    assert len(whole[0].body) == MESSAGE_MOST - 12
+    assert len(whole[0].body) == READ_MOST - 12
 
 
 def refused(body):

@@ -43,6 +43,7 @@ from .ubusmessage import (
 _PATIENCE_MS = 10000  # for ubusd itself, which only a stopped one needs
 _QUESTIONS_MOST = 64
 _REQUESTS_MOST = 32  # that wait for an answer of ours
+_TABLE_MOST = 16384  # bytes of what is sent to us unasked
 
 
 class Refused(Exception):
@@ -51,6 +52,14 @@ class Refused(Exception):
     def __init__(self, status):
         super().__init__(ubusmessage.words(status))
         self.status = status
+
+
+def _table(found):
+    """What somebody sent along with a call or an event. BlobmsgError."""
+    data = found.get(A_DATA)
+    if data is None or len(data) > _TABLE_MOST:
+        raise BlobmsgError("no table, or a large one")
+    return blobmsg.decode(data)
 
 
 class Request:
@@ -115,8 +124,8 @@ class _Published:
             raise Refused(METHOD_NOT_FOUND if A_METHOD in found else INVALID_ARGUMENT)
         arguments, handler = self._methods[found[A_METHOD]]
         try:
-            request.args = blobmsg.decode(found[A_DATA])
-        except (KeyError, BlobmsgError):
+            request.args = _table(found)
+        except BlobmsgError:
             raise Refused(INVALID_ARGUMENT)
         for name, kind in arguments:
             if name in request.args and not blobmsg.is_a(request.args[name], kind):
@@ -137,10 +146,11 @@ class _Ear:
         if message.peer and not found.get(A_NO_REPLY):  # of a notification; an event is nobody's
             self._bus.send(ubusmessage.reply_status(message.seq, message.peer, self.id, OK))
         try:
-            name, data = found[A_METHOD], blobmsg.decode(found[A_DATA])
-        except (KeyError, BlobmsgError):
+            data = _table(found)
+        except BlobmsgError:
             return  # rubbish of some other process
-        self._heard(name, data)
+        if A_METHOD in found:
+            self._heard(found[A_METHOD], data)
 
 
 class _Question:

@@ -30,9 +30,10 @@ _MEANINGS = ("ok", "invalid command", "invalid argument", "no such method", "no 
 
 EVENT_OBJECT = 1  # ubusd's own object for events, UBUS_SYSTEM_OBJECT_EVENT
 HEADER_SIZE = 12  # with the word that the blob begins with
-# What we send and read at most. ubus allows UBUS_MAX_MSGLEN, but a dict takes many times as much of MicroPython's heap.
-# What is larger is passed over, and no reason to part: everyone who may call us can send it.
-MESSAGE_MOST = 262144
+SEND_MOST = 262144  # the largest message that we send: a table of some 1,000 peers
+# The largest that we read. MicroPython makes of a byte up to 7 of its heap, and of 64 KiB a second's work on a slow
+# router. What is larger is passed over, and no reason to part: everyone who may call us can send it.
+READ_MOST = 65536
 UBUS_MOST = 1048576  # UBUS_MAX_MSGLEN: no ubusd passes on more
 
 
@@ -52,7 +53,7 @@ def message(kind, seq, peer, *attributes):
     for A_DATA and A_SIGNATURE a table or the bytes of one, for A_SUBSCRIBERS a list of ids. UbusError when it is too
     large, BlobmsgError for a table that cannot be written."""
     body = b"".join([_attribute(number, value) for number, value in attributes])
-    if len(body) + HEADER_SIZE > MESSAGE_MOST:
+    if len(body) + HEADER_SIZE > SEND_MOST:
         raise UbusError("a message of %d bytes" % (len(body) + HEADER_SIZE))
     return struct.pack(">BBHII", 0, kind, seq, peer, len(body) + 4) + body
 
@@ -197,9 +198,10 @@ def _text(body, start, stop):
 
 
 class Reader:
-    """Cuts a stream into messages; takes no memory for more than MESSAGE_MOST, whatever a length says."""
+    """Cuts a stream into messages; takes no memory for one of more than `most` bytes, whatever a length says."""
 
-    def __init__(self):
+    def __init__(self, most=READ_MOST):
+        self._most = most
         self._head = bytearray()
         self._body = None
         self._size = self._have = 0
@@ -234,6 +236,6 @@ class Reader:
             raise UbusError("no ubus: version %d, a message of %d bytes" % (head[0], size))
         self._size, self._have = size - 4, 0
         try:
-            self._body = bytearray(size - 4) if size + 8 <= MESSAGE_MOST else None
+            self._body = bytearray(size - 4) if size + 8 <= self._most else None
         except MemoryError:
             self._body = None
