@@ -120,7 +120,7 @@ def test_owners_and_modes(ipk):
             mode = 0o755 if content.startswith(b"#!") else 0o644
         assert oct(member.mode) == oct(mode), name
     assert {name: oct(member.mode) for name, (member, _) in ipk.control.items() if name.startswith("p")} == {
-        "postinst": "0o755", "prerm": "0o755"}
+        "postinst": "0o755", "postrm": "0o755", "prerm": "0o755"}
 
 
 def test_control_says_what_the_makefile_says(ipk):
@@ -152,6 +152,21 @@ def test_scripts_leave_the_work_to_openwrt(ipk, tmp_path):
         (tmp_path / "lib/functions.sh").write_text(f"default_{name}() {{ echo \"$@\"; }}\n")
         assert run("sh", script, "configure", env={"IPKG_INSTROOT": str(tmp_path)}) == f"{script} configure\n"
     assert run("sh", tmp_path / "wgp2p.postinst", env={"IPKG_INSTROOT": str(tmp_path), "IPKG_NO_SCRIPT": "1"}) == ""
+
+
+def test_removal_leaves_what_is_the_owners(ipk, tmp_path):
+    """Folders that opkg leaves go, one with an owner's file stays; an upgrade is no removal."""
+    folders = [tmp_path / name for name in ("var/run/wgp2p", "usr/lib/wgp2p", "etc/hotplug.d/wgp2p", "etc/wgp2p")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    (folders[0] / "memory").write_text("")
+    (folders[2] / "10-mine").write_text("")
+    script = tmp_path / "postrm"
+    script.write_bytes(ipk.control["postrm"][1])
+    run("sh", script, env=dict(os.environ, IPKG_INSTROOT=str(tmp_path), PKG_UPGRADE="1"))
+    assert [folder.exists() for folder in folders] == [True, True, True, True]
+    run("sh", script, env=dict(os.environ, IPKG_INSTROOT=str(tmp_path)))
+    assert [folder.exists() for folder in folders] == [False, False, True, True]
 
 
 def test_installed_size(ipk):
