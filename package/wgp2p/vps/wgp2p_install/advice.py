@@ -21,7 +21,7 @@ def after(system, console, found, status, new_devices):
         _publisher(system, console, values, found, new_devices)
     if found.subscribers:
         say("")
-        say("Nothing is to be done on the clients: they keep their WireGuard configuration (README, \"The phone\").")
+        say("Nothing is to be done on the clients: they keep their WireGuard configuration.")
 
 
 def _publisher(system, console, values, found, new_devices):

@@ -51,7 +51,7 @@ def _port(text):
     return int(text)
 
 
-def _check(found, options):
+def check(found, options):
     """argparse's error for options that do not go together."""
     if options.command != "install":
         return
@@ -72,7 +72,7 @@ def main(words, archive, system=None, console=None):
     `system`, `console`: in place of the real ones."""
     top = parser()
     options = top.parse_args(words)
-    _check(top, options)
+    check(top, options)
     system, console = system or System(), console or Console(options.yes)
     try:
         if options.command == "install":
