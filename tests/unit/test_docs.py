@@ -170,7 +170,8 @@ def test_protocol_names_every_field_of_the_status():
     assert set(re.findall(r"`(\w+)`", of_publisher.partition("`state`: ")[2])) == set(
         re.findall(r'"(\w+)"', re.sub(r'row\["\w+"\]|""".*?"""', "", inspect.getsource(publisher._word))))
     assert fields(of_link) == returned(public_server.PublicServer.status)
-    assert fields(of_subscriber) | fields(of_peer) == returned(subscriber.Subscriber.status)
+    assert fields(of_subscriber) == returned(subscriber.Subscriber.status)
+    assert fields(of_peer) == returned(subscriber.Subscriber.row)
     assert fields(of_peer) == returned(daemon.Daemon.peers)
 
 
