@@ -10,9 +10,9 @@ from wgp2p import VERSION, api, bus, cli, config, control, daemon, doctor, http,
 from wgp2p.wgmessage import Peer
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-CONFIG, PROTOCOL, ARCHITECTURE, README, CHANGELOG = [
-    (PROJECT / name).read_text() for name in ("docs/config.md", "docs/protocol.md", "docs/architecture.md", "README.md",
-                                              "CHANGELOG.md")]
+CONFIG, PROTOCOL, ARCHITECTURE, BY_HAND, README, CHANGELOG = [
+    (PROJECT / name).read_text() for name in ("docs/config.md", "docs/protocol.md", "docs/architecture.md",
+                                              "docs/by-hand.md", "README.md", "CHANGELOG.md")]
 TYPES = {"_boolean": "boolean", "_interface": "interface", "_ip": "IP address", "_key": "public key", "_path": "path",
          "_name": "name", "_token": "token", "_host": "host"}
 
@@ -82,7 +82,7 @@ def test_every_type_is_explained():
 
 
 def test_examples_are_configurations_without_a_fault():
-    for text in (CONFIG, README):
+    for text in (CONFIG, BY_HAND):
         examples = [block for block in blocks(text) if block.startswith("config ") and "TYPE" not in block]
         assert len(examples) == 2
         for example in examples:
@@ -188,7 +188,7 @@ def test_help_names_every_command_and_the_readme_too():
 
 
 def test_readme_uses_only_commands_and_options_that_exist():
-    lines = [line for text in (README, CONFIG) for block in blocks(text) for line in block.split("\n")
+    lines = [line for text in (README, CONFIG, BY_HAND) for block in blocks(text) for line in block.split("\n")
              if line.startswith("wgp2p ") and not line.startswith("wgp2p " + VERSION)]
     for line in lines + re.findall(r"`(wgp2p [^`]*)`", README + CONFIG + PROTOCOL + ARCHITECTURE):
         words = shlex.split(line, comments=True)[1:]
@@ -212,13 +212,12 @@ def test_make_targets_that_are_named_exist():
 
 
 def test_links_lead_somewhere():
-    for name in ("README.md", "docs/architecture.md", "docs/protocol.md", "docs/config.md"):
-        path = PROJECT / name
+    for path in [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("**/*.md"))]:
         for target in re.findall(r"\]\(([^)]+)\)", path.read_text()):
             if not target.startswith("http"):
                 file, _, anchor = target.partition("#")
                 whole = (path.parent / file) if file else path
-                assert whole.exists(), (name, target)
+                assert whole.exists(), (path.name, target)
                 if anchor:
                     heads = re.findall(r"^#+ (.*)", whole.read_text(), re.M)
                     assert anchor in [re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads]
