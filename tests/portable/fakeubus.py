@@ -388,7 +388,7 @@ class _Connection:
     def __init__(self, fake, loop, sock):
         self._fake, self._loop, self._sock = fake, loop, sock
         self._out = b""
-        self.sent = b""  # all that the client has sent
+        self.sent = []  # all that the client has sent, in pieces
         self._client = fake.connect(self._send)
 
     def _send(self, data):
@@ -407,11 +407,11 @@ class _Connection:
         if self._out:
             self._flush()
         try:
-            data = self._sock.recv(65536) if events & READ else None
+            data = self._sock.recv(4096) if events & READ else None
         except OSError as error:
             data = None if compat.is_again(error) else b""
         if data:
-            self.sent += data
+            self.sent.append(data)
             self._fake.feed(self._client, data)
         elif data is not None:
             self.close()

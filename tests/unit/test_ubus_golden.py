@@ -147,11 +147,11 @@ class World:
 
 def same(connection, name, conn, skip=()):
     """What our client sent is what the recorded one did, but for seq."""
-    ours = [(found.kind, found.peer, found.body) for found in Reader().feed(connection.sent)]
+    ours = [(found.kind, found.peer, found.body) for found in Reader().feed(b"".join(connection.sent))]
     theirs = [(found.kind, found.peer, found.body) for other, asked, found, _ in frames(name)
               if other == conn and asked and found.kind not in skip]
     assert ours == theirs
-    return Reader().feed(connection.sent)
+    return Reader().feed(b"".join(connection.sent))
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_our_object_is_published_alike(world):
     ("call fail", 0x06edbb7f, "fail", {}, 6), ("call no method", 0x6ccc8a19, "nomethod", {}, 3)])
 def test_our_calls_and_answers_are_alike(world, name, client, method, args, status):
     _, server = world.publish_demo()
-    server.sent = b""
+    server.sent.clear()
     bus, connection = world.connect(client)
     answer, code = world.wait(lambda done: bus.call("demo", method, args, done))
     assert code == status
@@ -195,7 +195,8 @@ def test_our_events_and_subscriptions_are_alike(world):
     subscriber, connection = world.connect(0xd7409357)
     world.fake.ids = [0xddbebc77]
     assert world.wait(lambda done: subscriber.subscribe("demo", None, None, done)) == (0,)
-    ours = Reader().feed(connection.sent)  # it looks first and makes its object then; libubus the other way round
+    # It looks first and makes its object then; libubus does it the other way round.
+    ours = Reader().feed(b"".join(connection.sent))
     theirs = [found for conn, asked, found, _ in frames(name) if conn == (name, 1) and asked]
     assert sorted((found.kind, found.body) for found in ours) == sorted((found.kind, found.body) for found in theirs)
 

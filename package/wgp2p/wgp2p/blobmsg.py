@@ -101,20 +101,24 @@ def _text(text):
 
 def _write(out, name, value):
     if value is None:
-        out += _header(_UNSPEC, name)
+        kind, payload = _UNSPEC, b""
     elif isinstance(value, bool):
-        out += _header(_INT8, name) + (b"\1" if value else b"\0")
+        kind, payload = _INT8, b"\1" if value else b"\0"
     elif isinstance(value, int):
         if not -(1 << 63) <= value < 1 << 63:
             raise BlobmsgError("%d does not fit into 64 bits" % value)
         kind = _INT32 if -(1 << 31) <= value < 1 << 31 else _INT64
-        out += _header(kind, name) + struct.pack(_NUMBERS[kind][0], value)
+        payload = struct.pack(_NUMBERS[kind][0], value)
     elif isinstance(value, float):
-        out += _header(_DOUBLE, name) + struct.pack(">d", value)
+        kind, payload = _DOUBLE, struct.pack(">d", value)
     elif isinstance(value, str):
-        out += _header(_STRING, name) + _text(value) + b"\0"
+        kind, payload = _STRING, _text(value)
     else:
         raise BlobmsgError("%r has no form in blobmsg" % (value,))
+    out += _header(kind, name)
+    out += payload
+    if kind == _STRING:
+        out += b"\0"
 
 
 def _end(out, begin):
@@ -143,15 +147,13 @@ def decode(data):
         at += stop - at + 3 & ~3
         if isinstance(held, dict) and not name:
             raise BlobmsgError("no name at %d in a table" % start)
-        if kind == _TABLE or kind == _ARRAY:
-            value = {} if kind == _TABLE else []
-        else:
-            value = _value(data, kind, start, stop)
+        nested = kind == _TABLE or kind == _ARRAY
+        value = _value(data, kind, start, stop) if not nested else {} if kind == _TABLE else []
         if isinstance(held, list):
             held.append(value)
         elif name not in held:
             held[name] = value
-        if kind == _TABLE or kind == _ARRAY:
+        if nested:
             if len(around) == DEPTH - 1:
                 raise BlobmsgError("nested more than %d deep" % DEPTH)
             around.append((held, at, end))
