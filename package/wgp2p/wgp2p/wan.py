@@ -13,8 +13,8 @@ _MOST_HOMES = 8
 
 class Wan:
     """`interfaces()` gives rows of (name of a WireGuard interface, its listen port or None, endpoints of its public
-    servers, endpoints under which publishers see this device, whether it is a subscriber's). `changed()` is called when
-    peers should be called: another uplink, or our packets have another port outside."""
+    servers, endpoints under which publishers see this device). `changed()` is called when peers should be called:
+    another uplink, or our packets have another port outside."""
 
     def __init__(self, loop, main, interfaces, changed):
         self._loop = loop
@@ -163,8 +163,9 @@ class Wan:
         """What `wgp2p status --json` says of the uplink."""
         text = self._text or ""
         return {"device": self._devices, "address": self._addresses, "preserve": "chain srcnat" in text,
-                "at_home": [addr.format_endpoint(row[0], row[1]) for row in self._homes()]
-                if "chain dstnat" in text else [], "problem": self._firewall.problem or self._problem}
+                "at_home": [addr.format_endpoint(row[0], row[1]) for row in self._homes()
+                            if "chain dstnat" in text],
+                "problem": self._firewall.problem or self._problem or ""}
 
     def rewritten(self):
         """[(listen port, port outside)] of our own flows whose port this very router changes. flows.FlowsError."""

@@ -1,0 +1,300 @@
+"""firewall.py with a fake nft and a fake kernel: newest text wins, one nft at a time, again when it is gone."""
+import struct
+
+from helpers import VirtualLoop, raises
+
+from wgp2p import firewall, log, netlink, process
+from wgp2p.firewall import Firewall, FirewallError
+
+
+class Run:
+    """An nft that runs until the test ends it."""
+
+    def __init__(self, text, done):
+        self.text, self._done = text, done
+        self.stopped = False
+
+    def end(self, code=0, err=b"", timed_out=False):
+        self._done(process.Result(code, b"", err, timed_out))
+
+    def stop(self):
+        self.stopped = True
+
+
+class Bench:
+    """A Firewall in virtual time. `runs`: every nft that was started; `there`: whether the kernel has the table."""
+
+    def __enter__(self):
+        self.loop, self.runs, self.calls, self.logged = VirtualLoop(), [], [], []
+        self.there, self.installed, self.kernel_error = False, True, None
+        self._real = (process.find, process.start, firewall.is_there, firewall.delete_table, Firewall._watch,
+                      log.warning, log.info)
+        process.find, process.start = self._find, self._start
+        firewall.is_there, firewall.delete_table = self._is_there, self._delete
+        Firewall._watch = lambda _: None
+        log.warning = log.info = self.logged.append
+        self.firewall = Firewall(self.loop, lambda: self.calls.append("loaded"), lambda: self.calls.append("changed"))
+        return self
+
+    def __exit__(self, *_):
+        (process.find, process.start, firewall.is_there, firewall.delete_table, Firewall._watch,
+         log.warning, log.info) = self._real
+
+    def _find(self, name):
+        if not self.installed:
+            raise process.ProcessError(name + ": no such program")
+
+    def _start(self, loop, argv, done, stdin, timeout_ms, privileged):
+        assert argv == ["nft", "-f", "-"] and privileged
+        self.runs.append(Run(stdin.decode(), done))
+        return self.runs[-1]
+
+    def _is_there(self):
+        if self.kernel_error:
+            raise FirewallError(self.kernel_error)
+        return self.there
+
+    def _delete(self):
+        if self.kernel_error:
+            raise FirewallError(self.kernel_error)
+        self.calls.append("delete")
+        self.there = False
+
+    def loaded(self, text="one"):
+        self.firewall.want(text)
+        self.runs[-1].end()
+        self.there = True
+        del self.calls[:]
+
+
+def test_loaded_once():
+    with Bench() as bench:
+        bench.firewall.want("one")
+        assert [run.text for run in bench.runs] == ["one"] and bench.calls == []
+        bench.runs[0].end()
+        bench.firewall.want("one")
+        bench.loop.advance(600000)
+        assert len(bench.runs) == 1 and bench.calls == ["loaded"] and bench.firewall.problem is None
+
+
+def test_newest_wins_one_at_a_time():
+    with Bench() as bench:
+        for text in ("one", "two", "three"):
+            bench.firewall.want(text)
+        assert [run.text for run in bench.runs] == ["one"]
+        bench.runs[0].end()
+        assert [run.text for run in bench.runs] == ["one", "three"]
+        bench.firewall.want("four")
+        bench.runs[1].end(1, b"Error: no\n")
+        assert [run.text for run in bench.runs][2:] == ["four"] and bench.firewall.problem is None
+        bench.runs[2].end()
+        assert len(bench.runs) == 3
+
+
+def test_failure_backs_off_and_says_why():
+    with Bench() as bench:
+        bench.firewall.want("one")
+        bench.runs[0].end(1, b"/dev/stdin:3:9-12: Error: syntax\x1b error\nsecond line\n")
+        assert bench.firewall.problem == "nft: /dev/stdin:3:9-12: Error: syntax? error"
+        starts = []
+        for _ in range(1300):
+            bench.loop.advance(1000)
+            if len(bench.runs) > len(starts) + 1:
+                starts.append(bench.loop.now())
+                bench.runs[-1].end(1, b"/dev/stdin:3:9-12: Error: syntax\x1b error\n")
+        gaps = [later - earlier for earlier, later in zip(starts, starts[1:])]
+        assert gaps[:6] == [10000, 20000, 40000, 80000, 160000, 300000] and gaps[-1] == 300000
+        assert len(bench.logged) == 1, "one line, not one a try"
+        bench.firewall.want("two")
+        assert bench.runs[-1].text == "two", "something new is tried at once"
+        bench.runs[-1].end()
+        assert bench.firewall.problem is None and "loaded" in bench.logged[-1]
+        bench.loop.advance(1000000)
+        assert bench.runs[-1].text == "two"
+
+
+def test_words_for_what_may_be_wrong():
+    with Bench() as bench:
+        bench.installed = False
+        bench.firewall.want("one")
+        assert bench.firewall.problem == "nft is not installed" and not bench.runs
+        bench.installed = True
+        bench.loop.advance(5000)
+        bench.runs[0].end(-9, b"", timed_out=True)
+        assert bench.firewall.problem == "nft takes too long"
+        bench.loop.advance(10000)
+        bench.runs[1].end(3, b"")
+        assert bench.firewall.problem == "nft: status 3"
+        bench.loop.advance(20000)
+        bench.runs[2].end(1, b"\xff" * 5000)
+        assert bench.firewall.problem == "nft: " + "?" * 200
+
+
+def test_nothing_wanted_deletes_what_a_crash_left():
+    with Bench() as bench:
+        bench.firewall.want("")
+        assert bench.calls == ["delete"] and not bench.runs
+        bench.loaded()
+        bench.firewall.want("")
+        assert bench.calls == ["delete"] and len(bench.runs) == 1
+        bench.kernel_error = "the table cannot be deleted"
+        bench.loaded()
+        bench.firewall.want("")
+        assert bench.firewall.problem == "the table cannot be deleted"
+        bench.kernel_error = None
+        bench.loop.advance(5000)
+        assert bench.firewall.problem is None and bench.calls == ["delete"]
+
+
+def test_again_when_somebody_removed_it():
+    with Bench() as bench:
+        bench.loaded()
+        for _ in range(50):
+            bench.firewall._heard([])  # a burst
+        bench.loop.advance(500)
+        assert len(bench.runs) == 1 and bench.calls == ["changed"], "still there"
+        bench.there = False
+        bench.firewall._heard([])
+        bench.loop.advance(4999)
+        assert len(bench.runs) == 1, "at most one look in 5 s"
+        bench.loop.advance(1)
+        assert len(bench.runs) == 2 and bench.runs[1].text == "one"
+        bench.runs[1].end()
+        assert bench.calls == ["changed", "changed", "loaded"]
+        bench.kernel_error = "busy"
+        bench.firewall._heard([])
+        bench.loop.advance(10000)
+        assert len(bench.runs) == 2
+
+
+def test_close_takes_the_table_away():
+    with Bench() as bench:
+        bench.loaded()
+        bench.firewall._heard([])
+        bench.firewall.close(lambda: bench.calls.append("done"))
+        assert bench.calls == ["delete", "done"]
+        bench.loop.advance(600000)
+        bench.firewall.want("two")
+        assert bench.calls == ["delete", "done"] and len(bench.runs) == 1
+
+
+def test_close_without_a_table_asks_nobody():
+    with Bench() as bench:
+        bench.kernel_error = "not allowed"
+        bench.firewall.close(lambda: bench.calls.append("done"))
+        assert bench.calls == ["done"] and bench.logged == []
+
+
+def test_close_while_nft_runs():
+    with Bench() as bench:
+        bench.firewall.want("one")
+        bench.firewall.close(lambda: bench.calls.append("done"))
+        assert bench.runs[0].stopped and bench.calls == []
+        bench.runs[0].end(-9)
+        assert bench.calls == ["delete", "done"]
+        bench.loop.advance(10000)
+        assert bench.calls == ["delete", "done"]
+
+
+def test_close_in_two_seconds_in_any_case():
+    with Bench() as bench:
+        bench.firewall.want("one")
+        bench.firewall.close(lambda: bench.calls.append("done"))
+        bench.loop.advance(2000)
+        assert bench.calls == ["delete", "done"]
+        bench.runs[0].end()
+        assert bench.calls == ["delete", "done", "delete"], "it may have loaded the table after all"
+
+
+def test_close_says_what_stays():
+    with Bench() as bench:
+        bench.loaded()
+        bench.kernel_error = "the table stays"
+        bench.firewall.close(lambda: bench.calls.append("done"))
+        assert bench.calls == ["done"] and "the table stays" in bench.logged[-1]
+
+
+# -- the kernel's side ----------------------------------------------------------------------------
+
+class Kernel:
+    """In the place of NetlinkSocket; each test gives what the kernel says."""
+
+    def __init__(self, payloads=(), error=0, broken=False):
+        self.payloads, self.error, self.broken = payloads, error, broken
+
+    def __call__(self, family):
+        assert family == netlink.NETFILTER
+        return self
+
+    def ask(self, request, take):
+        self.request = request(7)
+        if self.broken:
+            raise netlink.NetlinkError("torn")
+        answer = netlink.Answer(7, take)
+        answer.feed(b"".join([netlink.message(2563, 2, 7, payload) for payload in self.payloads]))
+        answer.error = self.error
+        return answer
+
+    def close(self):
+        pass
+
+
+def asked(kernel, call):
+    real, firewall.NetlinkSocket = firewall.NetlinkSocket, kernel
+    try:
+        return call()
+    finally:
+        firewall.NetlinkSocket = real
+
+
+def test_is_there():
+    assert asked(Kernel(), firewall.is_there) is True
+    assert asked(Kernel(error=2), firewall.is_there) is False
+    for kernel in (Kernel(error=1), Kernel(broken=True)):
+        raises(FirewallError, asked, kernel, firewall.is_there)
+
+
+def test_delete_is_one_batch():
+    kernel = Kernel(error=2)
+    asked(kernel, firewall.delete_table)
+    rows = list(netlink.messages(kernel.request))
+    assert [row[0] for row in rows] == [16, 0xA02, 17] and [row[2] for row in rows] == [7, 7, 7]
+    assert [row[1] for row in rows] == [1, 5, 1], "one answer, the deletion's"
+    assert kernel.request[rows[0][3]:rows[0][4]] == b"\0\0\0\x0a", "the subsystem in network order"
+    assert kernel.request[rows[1][3]] == 1 and b"wgp2p\0" in kernel.request
+    raises(FirewallError, asked, Kernel(error=1), firewall.delete_table)
+
+
+def chain(table="fw4", kind="nat", hook=4):
+    return (bytes([1, 0, 0, 0]) + netlink.string(1, table) + netlink.string(3, "srcnat") + netlink.nested(
+        4, netlink.attribute(1, struct.pack("!I", hook)), netlink.attribute(2, struct.pack("!i", 100)))
+        + netlink.string(7, kind))
+
+
+def test_others_translate():
+    plain = bytes([1, 0, 0, 0]) + netlink.string(1, "fw4") + netlink.string(3, "srcnat_wan")
+    assert asked(Kernel([plain, chain()]), firewall.others_translate) is True
+    assert asked(Kernel([plain, chain(table="wgp2p"), chain(kind="filter"), chain(hook=0)]),
+                 firewall.others_translate) is False
+    for kernel in (Kernel(error=1), Kernel([chain()[:-9]])):
+        raises(FirewallError, asked, kernel, firewall.others_translate)
+
+
+def passes(program, data):
+    """What a classic BPF program of the few instructions used here says of a packet."""
+    at = value = 0
+    while True:
+        code, yes, no, k = program[at]
+        at += 1
+        if code == 0x06:
+            return k
+        if code in (0x28, 0x30):
+            value = struct.unpack_from("!H" if code == 0x28 else "B", data, k)[0]
+        else:
+            assert code in (0x15, 0x25)
+            at += yes if (value == k if code == 0x15 else value > k) else no
+
+
+def test_only_new_generations_pass():
+    for kind, wanted in ((0xA0F, True), (0xA02, False), (0xA06, False), (0xF0A, False)):
+        assert bool(passes(firewall.GENERATION_FILTER, netlink.message(kind, 0, 0, bytes(4)))) == wanted
