@@ -134,6 +134,13 @@ def test_nftables(machine):
     assert chains == before
 
 
+def test_one_rule_serves_two_addresses(machine):
+    machine.interfaces["wg0"] = ["10.7.0.1", "fd00::1"]
+    machine.firewall.chains[INPUT] = ("input", "drop", [])
+    add(machine)
+    assert len(machine.firewall.chains[INPUT][2]) == 2
+
+
 def test_nftables_loaded_anew_gets_the_rules_again(machine):
     machine.firewall.chains[INPUT] = ("input", "drop", [])
     add(machine)

@@ -1,4 +1,5 @@
 """install and uninstall on a machine that is a folder."""
+import os
 import pathlib
 import subprocess
 import sys
@@ -205,6 +206,7 @@ def test_what_is_missing_is_said(machine):
     assert "NAME=PUBLICKEY" in said(PUBLISHER + " --device boat")
     assert "no IP address" in said(SUBSCRIBER.replace("10.7.0.9", "vpn.example.org"))
     assert "no such file" in said(SUBSCRIBER + " --token-file /nowhere")
+    assert "this server's" in said(PUBLISHER + f" --device me={SERVER}")
     machine.put(paths.UNIT, "[Service]\nExecStart=/usr/bin/wgp2p run\n")
     assert "is not ours" in said()
     machine.remove(paths.UNIT)
@@ -232,7 +234,6 @@ STEPS = ["useradd", "wgp2p check", "systemctl daemon-reload", "enable", "restart
 
 @pytest.mark.parametrize("failing", STEPS + ["no answer"])
 def test_a_failed_installation_leaves_nothing(machine, failing):
-    machine.put("/etc/config/other", "")
     machine.put("/usr/local/bin/other", "")
     pathlib.Path(machine.root + "/usr/local/lib").mkdir()
     pathlib.Path(machine.root + "/etc/systemd/system").mkdir(parents=True)
@@ -272,7 +273,7 @@ def test_uninstall_keeps_configuration_and_tokens_for_root(machine):
     assert code == 0, talk.text()
     for path in (paths.UNIT, paths.LAUNCHER, paths.LIB):
         assert not machine.exists(path)
-    assert not machine.users and not machine.active
+    assert not machine.users and not machine.groups and not machine.active
     assert owner(machine, paths.CONFIG) == (0o600, (0, 0))
     assert owner(machine, "/etc/wgp2p") == (0o700, (0, 0))
     assert owner(machine, "/etc/wgp2p/tokens/cabin") == (0o600, (0, 0))
@@ -289,17 +290,36 @@ def test_purge_removes_all(machine):
 
 
 def test_a_user_that_was_there_stays(machine):
-    machine.users["wgp2p"] = (77, 77)
+    machine.users["wgp2p"], machine.groups["wgp2p"] = (77, 77), 77
     go(machine, PUBLISHER)
     assert owner(machine, paths.KEEP) == (0o1770, (0, 77))
     go(machine, "uninstall --yes")
-    assert machine.users == {"wgp2p": (77, 77)}
+    assert machine.users == {"wgp2p": (77, 77)} and machine.groups
 
 
-def test_a_user_that_is_root_is_refused(machine):
-    machine.users["wgp2p"] = (0, 0)
+def test_a_group_that_was_there_stays(machine):
+    machine.groups["wgp2p"] = 55
+    go(machine, PUBLISHER)
+    assert machine.users == {"wgp2p": (990, 55)}
+    go(machine, "uninstall --yes")
+    assert not machine.users and machine.groups == {"wgp2p": 55}
+
+
+@pytest.mark.parametrize("owner, groups", [((0, 0), {"wgp2p": 0}), ((77, 100), {}), ((77, 100), {"wgp2p": 78})])
+def test_a_user_that_is_no_good_is_refused(machine, owner, groups):
+    machine.users["wgp2p"] = owner
+    machine.groups.update(groups)
     code, talk = go(machine, PUBLISHER)
     assert code == 1 and "root by another name" in talk.text()
+
+
+def test_a_careful_umask_does_not_shut_the_service_out(machine):
+    before = os.umask(0o077)
+    try:
+        assert go(machine, PUBLISHER)[0] == 0
+    finally:
+        os.umask(before)
+    assert owner(machine, "/etc/config") == owner(machine, "/usr/local/bin") == (0o755, (0, 0))
 
 
 def test_uninstall_asks(machine):

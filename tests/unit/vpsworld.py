@@ -29,6 +29,7 @@ class Machine(system.System):
         self.ran, self.stdins = [], []
         self.owners = {}  # inode: (uid, gid)
         self.users = {}
+        self.groups = {}
         self.clock = 0.0
         self.root_user = True
         self.answers = True     # whether the service answers when it runs
@@ -85,6 +86,9 @@ class Machine(system.System):
     def user(self, name):
         return self.users.get(name)
 
+    def group(self, name):
+        return self.groups.get(name)
+
     def device(self, interface):
         if interface not in self.interfaces:
             return super().device(interface)  # which says what to do
@@ -126,15 +130,16 @@ class Machine(system.System):
     def _python3(self, words):
         return system.Ran(0, "True\n")
 
-    def _getent(self, words):
-        return system.Ran(2)
-
     def _useradd(self, words):
-        self.users[words[-1]] = (990, 990)
+        self.users[words[-1]] = (990, self.groups.setdefault(words[-1], 990))
         return system.Ran(0)
 
     def _userdel(self, words):
         self.users.pop(words[-1], None)
+        return system.Ran(0)
+
+    def _groupdel(self, words):
+        del self.groups[words[-1]]
         return system.Ran(0)
 
     def _systemctl(self, words):

@@ -1,5 +1,6 @@
 """The command line of the installer."""
 import argparse
+import os
 
 from . import importing, install, service, uninstall
 from .console import Console
@@ -70,6 +71,7 @@ def check(found, options):
 def main(words, archive, system=None, console=None):
     """Carry out a command line (without the program's name); gives the exit code. `archive`: the path of wgp2p.pyz.
     `system`, `console`: in place of the real ones."""
+    os.umask(0o022)  # the service has to reach what is made, however careful root is
     top = parser()
     options = top.parse_args(words)
     check(top, options)

@@ -21,7 +21,7 @@ def install(system, console, options, archive):
     if not options.dry_run:
         console.say("bring wgp2p up to date" if was_there else "install wgp2p")
     try:
-        _after_roll_back(journal, was_there)
+        journal.first(lambda: _settle(system, was_there))
         journal.folder(paths.LIB, 0o755, (0, 0))
         owner = service.make_user(journal, state)
         service.make_folders(journal, plan.found.main.keep_dir, owner)
@@ -46,17 +46,11 @@ def install(system, console, options, archive):
     advice.after(system, console, plan.found, status, plan.new_devices)
 
 
-def _after_roll_back(journal, was_there):
-    """The last thing to be undone: the service as it was, or gone."""
-    run = journal.system.run
-
-    def undo():
-        run(["systemctl", "daemon-reload"])
-        if was_there:
-            run(["systemctl", "restart", paths.SERVICE])
-
-    if not journal.dry:
-        journal.step("look at the machine: it can be done", lambda: None, undo)
+def _settle(system, was_there):
+    """After a roll-back: the service as it was, or gone."""
+    system.run(["systemctl", "daemon-reload"])
+    if was_there:
+        system.run(["systemctl", "restart", paths.SERVICE])
 
 
 class _Plan:
@@ -86,6 +80,8 @@ class _Plan:
         if not devices and not [peer for peer in known.peers.values() if peer.device]:
             devices = _ask_devices(console, device)
         for name, key in devices:
+            if key == device.public_key:
+                raise Refused(f"the key of {name} is that of {options.interface} itself, this server's")
             if key not in device.peers:
                 console.say(f"note: {options.interface} has no peer with the key of {name} yet")
             if known.peer(key) is None:

@@ -21,18 +21,21 @@ class Journal:
             self._undo.append((text, undo))
         return do()
 
+    def first(self, undo):
+        """What a roll-back does at its very end."""
+        self._undo.insert(0, ("the rest", undo))
+
     def write(self, path, data, mode=0o644, owner=(0, 0)):
-        """Put a file there, unless it is just so already. Whether something changed."""
+        """Put a file there, unless it is just so already."""
         system, before = self.system, self.system.file(path)
         after = File(data.encode() if isinstance(data, str) else data, mode, owner)
         if before and (before.data, before.mode, before.owner) == (after.data, mode, owner):
-            return False
+            return
 
         def undo():
             system.write(path, before) if before else system.remove(path)
 
         self.step(f"write {path}", lambda: system.write(path, after), undo)
-        return True
 
     def remove(self, path):
         """Remove a file, when it is there."""

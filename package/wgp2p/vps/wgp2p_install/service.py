@@ -73,16 +73,26 @@ def make_user(journal, state):
     found = system.user(paths.USER)
     if found is None:
         shell = ([path for path in _NOLOGIN if system.exists(path)] + ["/bin/false"])[0]
-        has_group = system.run(["getent", "group", paths.USER]).code == 0
+        has_group = system.group(paths.USER) is not None
         journal.run(f"make user {paths.USER}", [
             "useradd", "--system", *(["--gid", paths.USER] if has_group else ["--user-group"]), "--no-create-home",
             "--home-dir", "/nonexistent", "--shell", shell, paths.USER], ["userdel", paths.USER])
         state.user, state.group = True, not has_group
         found = system.user(paths.USER) or (0, 0)
         _save(journal, state)
-    if found[0] == 0 and not journal.dry:
-        raise Refused(f"the user {paths.USER} is root by another name; the service needs a user of its own")
+    elif found[0] == 0 or system.group(paths.USER) != found[1]:
+        raise Refused(f"there is a user {paths.USER} that is root by another name, or not in the group {paths.USER}: "
+                      f"the service needs a user of its own. Remove it (userdel {paths.USER}), and run this again")
     return found
+
+
+def remove_user(journal, state):
+    """Take away user and group, as far as we made them."""
+    system = journal.system
+    if state.user and system.user(paths.USER):
+        journal.run(f"remove user {paths.USER}", ["userdel", paths.USER])
+    if state.group and system.group(paths.USER) is not None and not journal.dry:  # userdel may have done that
+        journal.run(f"remove group {paths.USER}", ["groupdel", paths.USER])
 
 
 def make_folders(journal, keep, owner):
@@ -97,6 +107,9 @@ def make_folders(journal, keep, owner):
 
 def write_config(journal, text, owner):
     """The configuration, which may hold a token: for root and the service alone."""
+    folder = paths.CONFIG.rpartition("/")[0]
+    if not journal.system.exists(folder):
+        journal.folder(folder, 0o755, (0, 0))
     journal.write(paths.CONFIG, text, 0o640, (0, owner[1]))
 
 
@@ -125,8 +138,11 @@ def open_firewall(journal, console, state, found):
     kinds = firewalls.detect(system)
     if not kinds:
         console.say("no firewall of this machine stands in the way")
-    missing = [(kind, record, opening) for kind in kinds for opening in openings for record in kind.needed(opening)
-               if not kind.has(record)]
+    missing = []
+    for kind, opening in [(kind, opening) for kind in kinds for opening in openings]:
+        for record in kind.needed(opening):  # one rule may serve two addresses
+            if record not in [other for _, other, _ in missing] and not kind.has(record):
+                missing.append((kind, record, opening))
     if missing:
         console.say("the firewall must let in %s:" % ", ".join(
             dict.fromkeys([str(opening) for _, _, opening in missing])))

@@ -1,4 +1,5 @@
 """The machine: every file, program and user that the installer touches, behind one class that a test can replace."""
+import grp
 import os
 import pwd
 import shutil
@@ -187,6 +188,13 @@ class System:
         except KeyError:
             return None
         return found.pw_uid, found.pw_gid
+
+    def group(self, name):
+        """The gid of a group, or None."""
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            return None
 
     # -- network --------------------------------------------------------------------------------------
 

@@ -27,12 +27,13 @@ def uninstall(system, console, options):
     service.close_firewall(journal, state)
     if options.purge:
         journal.remove(paths.CONFIG)
+        if not journal.dry:
+            system.remove_folder(paths.CONFIG.rpartition("/")[0])  # when it is empty
         if system.is_folder(keep):
             journal.step(f"remove {keep} with all tokens", lambda: system.remove_folder(keep, whole=True))
     else:
         _keep(journal, keep)
-    if state.user and system.user(paths.USER):
-        journal.run(f"remove user {paths.USER}", ["userdel", paths.USER])
+    service.remove_user(journal, state)
     for path in (paths.LAUNCHER, paths.PYZ, paths.INSTALLED):
         journal.remove(path)
     if system.is_folder(paths.LIB):
