@@ -1,0 +1,126 @@
+"""The README's quick start, taken literally: its files and its command lines give a working pair."""
+import re
+
+import netns
+import pytest
+import wireguard_lab as wireguard
+from machine import PROJECT, Machine
+from programs import Pinger
+from scenes import wait_connected
+from waiting import wait_for
+
+README = (PROJECT / "README.md").read_text()
+PLACES = {"server": "pub", "router": "rem", "phone": "cli0"}
+CAPABILITIES = 1 << 12 | 1 << 13  # CAP_NET_ADMIN, CAP_NET_RAW
+UCI = PROJECT / "tests/unit/openwrt/uci"
+
+
+def chapter(heading):
+    """The code blocks of one chapter, [(language, text)]."""
+    body = re.split(r"\n###? ", README.split(f"\n### {heading}\n", 1)[1])[0]
+    return re.findall(r"\n```(\w*)\n(.*?)\n```", body, re.S)
+
+
+@pytest.fixture
+def fill(make_lab):
+    """The lab without any WireGuard, and a function that puts its keys and addresses into a text of the README."""
+    lab = make_lab()
+    for host in (*lab.servers, *lab.devices):
+        lab.wg_down(host)
+    lab.dns.table["vpn.example.org"] = [lab.outer("pub")]
+
+    def filled(text):
+        for name, host in PLACES.items():
+            private, public = wireguard.key_pair(host)
+            text = text.replace(f"(the {name}'s private key)", private).replace(f"(the {name}'s public key)", public)
+        return text.replace("203.0.113.9", lab.outer("natr"))
+
+    return lab, filled
+
+
+@pytest.fixture
+def machines(fill):
+    """(server, router) as machines of their own."""
+    lab, _ = fill
+    made = [Machine(lab, "pub", ["systemctl"]), Machine(lab, "rem", ["opkg", "service", "ifup"])]
+    yield made
+    for machine in made:
+        machine.run(". %s/tests/lab/standins/service.sh; stop_it" % PROJECT)
+        machine.close()
+
+
+def built(pattern):
+    """What `make vps` and `make ipk` have built."""
+    found = sorted((PROJECT / "dist").glob(pattern))
+    assert found, f"no dist/{pattern}: run `make vps ipk` first"
+    return found[-1]
+
+
+def has_little(machine):
+    """Its service is its own user's, with two capabilities."""
+    state = machine.service()
+    assert int(state["CapEff"], 16) == int(state["CapPrm"], 16) == CAPABILITIES
+    assert state["Uid"].split() == [machine.run("id -u wgp2p").strip()] * 4
+
+
+def roam(lab, network):
+    """The phone, in use, moves; the path follows."""
+    pinger = Pinger("cli0", "10.7.0.2")
+    lab.move("cli0", network)
+    wait_connected(lab, seconds=30)
+    pinger.stop()
+    assert lab.ping("cli0", "10.7.0.2", 5)
+
+
+def test_quick_start(fill, machines):
+    lab, filled = fill
+    server, router = machines
+    (_, config), (_, lines) = chapter("1. The public server")
+    server.write("/etc/wireguard/wg0.conf", filled(config))
+    server.write("/root/wgp2p.pyz", "")
+    server.path("/root/wgp2p.pyz").write_bytes(built("wgp2p.pyz").read_bytes())
+    said = server.run(filled(lines)).strip().split("\n")
+    token = said[-1]
+    assert re.fullmatch("[0-9a-f]{64}", token) and token not in "".join(said[:-1])
+
+    (_, network), (_, lines) = chapter("2. The router")
+    name = re.search(r"/tmp/(wgp2p_\S+\.ipk)", lines).group(1)
+    router.path(f"/tmp/{name}").write_bytes(built(name).read_bytes())
+    router.path("/usr/local/sbin/uci").symlink_to(UCI)
+    router.write("/etc/config/network", "")
+    router.write("/etc/config/firewall", "config zone\n\toption name 'wan'\n\tlist network 'wan'\n")
+    router.path("/etc/init.d/wgp2p").unlink(missing_ok=True)
+    router.path("/sbin/ujail").touch(mode=0o755)
+    router.run(filled(network))
+    router.run(filled(lines), token + "\n")
+    state = router.service()
+    assert int(state["CapBnd"], 16) == CAPABILITIES and state["NoNewPrivs"] == "1"
+    for machine in machines:
+        has_little(machine)
+    wait_for(lambda: "publisher vps: connected (events)" in router.log(), 40, "the router has found its publisher")
+
+    ((_, config),) = chapter("3. The phone")
+    lab.move("cli0", "nata")
+    phone = filled(config).replace("vpn.example.org", lab.outer("pub"))
+    address = re.search(r"Address = (\S+)", phone)
+    wireguard.up("cli0", phone.replace(address.group(0), ""), address.group(1))
+    wait_connected(lab)
+    assert lab.ping("cli0", "10.7.0.2", 5)
+    assert re.search(r"^phone +direct ", router.run("wgp2p status"), re.M)
+    roam(lab, "natb")
+    doctor = router.run("wgp2p doctor")
+    assert "error" not in doctor and "The listen port 51820 is kept" in doctor
+    assert "table inet wgp2p" in netns.call("rem", "nft", "list", "tables")
+
+    # and where there is no ujail: the daemon gives up root's rights by itself
+    router.path("/sbin/ujail").unlink()
+    router.run("service wgp2p restart")
+    wait_for(lambda: router.log().count("publisher vps: connected (events)") == 2, 40, "it is back")
+    has_little(router)
+    roam(lab, "nata")
+
+    router.run("service wgp2p stop")
+    assert "table inet wgp2p" not in netns.call("rem", "nft", "list", "tables")
+    server.run("wgp2p uninstall --yes")
+    assert not server.path("/usr/local/bin/wgp2p").exists()
+    assert server.path("/etc/config/wgp2p").exists(), "the configuration is kept"
