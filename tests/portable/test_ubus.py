@@ -137,14 +137,13 @@ def test_no_reply_is_honoured():
     world, seen = World(), []
     world.add("wgp2p", [("x", [], lambda request: (seen.append(1), request.reply({"a": 1})))])
     connection = world.fake._connections[0]
-    number = world.fake._named("wgp2p").id
-    world.settle()
-    before = len(connection.sent)
     connection._send(ubusmessage.message(
-        ubusmessage.INVOKE, 1, 77777, (ubusmessage.A_NO_REPLY, True), (ubusmessage.A_OBJECT, number),
-        (ubusmessage.A_METHOD, "x"), (ubusmessage.A_DATA, {})))
+        ubusmessage.INVOKE, 1, 77777, (ubusmessage.A_NO_REPLY, True),
+        (ubusmessage.A_OBJECT, world.fake._named("wgp2p").id), (ubusmessage.A_METHOD, "x"), (ubusmessage.A_DATA, {})))
     drive(world.loop, lambda: seen)
-    assert len(connection.sent) == before
+    world.settle()
+    said = [one.kind for one in ubusmessage.Reader().feed(b"".join(connection.sent))]
+    assert said == [ubusmessage.ADD_OBJECT, ubusmessage.LOOKUP, ubusmessage.LOOKUP]
     world.close()
 
 
@@ -213,6 +212,19 @@ def test_call_without_an_answer_in_time():
     assert world.loop.now() - begin >= 50
     later[0].reply({"too": "late"})
     assert world.wait(lambda done: second.call("nobody", "x", {}, done)) == (None, NOT_FOUND)
+    second.close()
+    world.close()
+
+
+def test_time_for_the_whole_call():
+    """What the look-up took is not there for the answer any more."""
+    world, got, clock = World(), [], compat.monotonic_ms
+    second = world.connect([])
+    world.add("slow", [("x", [], lambda request: None)])
+    second.call("slow", "x", {}, lambda *values: got.append(values), 60000)
+    world.loop._clock = lambda: clock() + 59950
+    drive(world.loop, lambda: got, 1000)
+    assert got == [(None, TIMEOUT)]
     second.close()
     world.close()
 
@@ -420,12 +432,12 @@ def test_stopped_bus_goes_on():
     """What waited comes whole and in order when ubusd reads again."""
     world = World()
     world.fake.stop()
-    for number in range(60):
-        world.bus.send_event("e", {"n": number, "x": "y" * 8000})
-    waiting = world.bus._socket._waiting
+    for number in range(8):
+        world.bus.send_event("e", {"n": number, "x": "y" * 60000})
+    waiting, cut = world.bus._socket._waiting, world.bus._socket._offset
     world.fake._connections[0]._flush()  # watches again
-    drive(world.loop, lambda: len(world.fake.events) == 60)
-    assert waiting > 0 and [data["n"] for _, data in world.fake.events] == list(range(60))
+    drive(world.loop, lambda: len(world.fake.events) == 8)
+    assert waiting > 0 and cut > 0 and [data["n"] for _, data in world.fake.events] == list(range(8))
     assert world.bus._socket._waiting == 0 and not world.lost
     world.close()
 
@@ -434,22 +446,23 @@ class Server:
     """Listens as ubusd and says the given bytes, a piece at a time."""
 
     def __init__(self, pieces):
-        self.loop, self.pieces, self.path = Loop(), list(pieces), new_folder() + "/ubus.sock"
+        self.loop, self.said, self.path = Loop(), list(pieces), new_folder() + "/ubus.sock"
         self.listener = compat.open_socket(compat.AF_UNIX, compat.SOCK_STREAM)
         self.listener.bind(compat.sockaddr_unix(self.path))
         self.listener.listen(5)
         self.loop.watch(self.listener.fileno(), READ, self.accept)
-        self.ready, self.lost = [], []
+        self.ready, self.lost, self.pieces = [], [], None
         self.bus = Ubus(self.loop, self.path, lambda: self.ready.append(1), self.lost.append)
 
     def accept(self, _):
         self.sock = self.listener.accept()[0]
-        self.say()
+        self.pieces = list(self.said)
+        self.say(self.sock, self.pieces)
 
-    def say(self):
-        if self.pieces:
-            self.sock.send(self.pieces.pop(0))
-            self.loop.call_later(1, self.say)
+    def say(self, sock, pieces):
+        if pieces:
+            sock.send(pieces.pop(0))
+            self.loop.call_later(1, self.say, sock, pieces)
 
     def close(self):
         self.bus.close()
@@ -462,9 +475,24 @@ HELLO = ubusmessage.message(ubusmessage.HELLO, 0, 4711)
 
 def test_greeting_in_pieces_and_twice():
     server = Server([HELLO[i:i + 1] for i in range(len(HELLO))] + [HELLO + HELLO])
-    drive(server.loop, lambda: server.ready and not server.pieces)
+    drive(server.loop, lambda: server.ready and server.pieces == [])
     server.loop.run_once(0)
     assert server.ready == [1] and not server.lost
+    server.close()
+
+
+def test_nothing_is_received_after_close():
+    server, got = Server([HELLO + HELLO]), []
+
+    def received(message):
+        got.append(message.peer)
+        link.close()
+
+    link = ubus_socket.UbusSocket(server.loop, server.path, received, got.append)
+    drive(server.loop, lambda: got)
+    for _ in range(3):
+        server.loop.run_once(1)
+    assert got == [4711]
     server.close()
 
 
@@ -486,7 +514,7 @@ def test_rubbish_of_others_is_no_reason_to_part():
                      ubusmessage.message(ubusmessage.NOTIFY, 1, 2, (ubusmessage.A_OBJECT, 7)),
                      ubusmessage.message(ubusmessage.UNSUBSCRIBE, 1, 2, (ubusmessage.A_OBJECT, 7)),
                      ubusmessage.message(ubusmessage.DATA, 1, 0), ubusmessage.message(ubusmessage.STATUS, 1, 0)])
-    drive(server.loop, lambda: not server.pieces)
+    drive(server.loop, lambda: server.pieces == [])
     for _ in range(3):
         server.loop.run_once(1)
     assert server.ready == [1] and not server.lost

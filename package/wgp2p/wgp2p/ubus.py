@@ -426,8 +426,6 @@ class Ubus:
     def _forget(self):
         """The connection is over. Gives what was asked and not answered."""
         self._socket = None
-        if self._greeting is not None:
-            self._greeting.cancel()
         questions = list(self._questions.values())
         for question in questions:
             question.timer.cancel()
