@@ -1,6 +1,7 @@
 """A remote device that is an OpenWrt router: a LAN behind it, and beside ours the ruleset that a stock fw4 loads
 (tests/golden/fw4-default.nft)."""
 import pathlib
+import re
 
 import netns
 
@@ -31,3 +32,25 @@ def make_router(device="rem", fully_random=False):
 def forget(device, *words):
     """Every connection of a device is forgotten, or those that `conntrack -D` finds by these words."""
     netns.call(device, "conntrack", *(("-D", *words) if words else ("-F",)), check=False)
+
+
+def outside_port(device, source, port, target):
+    """The source port that a device gives the UDP flow from (source, port) to (address, port); None: no such flow."""
+    rows = netns.call(device, "conntrack", "-L", "-p", "udp", "--orig-src", source, "--orig-port-src", str(port),
+                      "--orig-dst", target[0], "--orig-port-dst", str(target[1]), check=False)
+    ports = re.findall(r"dport=(\d+)", rows)
+    return int(ports[1]) if ports else None
+
+
+def has_table(device, name="wgp2p"):
+    """Whether there is a table inet NAME on a device."""
+    return f"table inet {name}\n" in netns.call(device, "nft", "list", "tables")
+
+
+def with_options(config, **options):
+    """A configuration whose section wgp2p has these options, too: text or a list of texts each."""
+    lines = "".join(f"\t{'list' if isinstance(value, list) else 'option'} {name} '{word}'\n"
+                    for name, value in options.items() for word in (value if isinstance(value, list) else [value]))
+    head = "config wgp2p 'global'\n"
+    assert head in config
+    return config.replace(head, head + lines)

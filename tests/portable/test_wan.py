@@ -239,6 +239,16 @@ def test_gone_and_back():
         assert len(bench.nudges) == 1 and bench.deleted == bench.flows, "the same as before, but not meanwhile"
 
 
+def test_a_wireguard_interface_made_anew_is_no_change():
+    with Bench(rows=[]) as bench:
+        bench.settle()
+        for rows in ([ROW], [], [ROW]):
+            bench.rows = rows
+            bench.wan.refresh()
+            bench.settle()
+        assert bench.nudges == [] and [line for line in bench.logged if "none" in line] == []
+
+
 def test_booted_without_an_uplink():
     with Bench() as bench:
         bench.default = None

@@ -62,7 +62,7 @@ class Wan:
             self._problem = "the uplink cannot be found: %s" % error
             return
         self._update()
-        if state == self._state:
+        if state == self._state or not rows:  # without an interface of ours nothing was looked for
             return
         first, self._state = self._state is None, state
         log.info("uplink: %s" % (", ".join(["%s (%s)" % (row[0], row[2]) for row in state[0]]) or "none"))
