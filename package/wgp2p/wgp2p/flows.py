@@ -22,7 +22,7 @@ _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 # What of the tuple must be the same (net/netfilter/nf_internals.h)
 _SAME_DESTINATION, _SAME_NUMBER, _SAME_SOURCE_PORT, _SAME_DESTINATION_PORT = 2, 8, 16, 32
 _UDP = 17
-_MOST = 1024
+_MOST = 256  # reading one takes MicroPython up to half a millisecond, on a router longer
 
 
 class FlowsError(Exception):
@@ -62,14 +62,14 @@ def dump_request(sequence, source_port=None, destination=None):
 
 def read_flow(data, start, end):
     """The Flow in the payload of one message, None for one that is no IPv4 UDP flow. NetlinkError."""
-    tuples = {}
+    there = None
     for kind, one, other in netlink.attributes(data, netlink.skip(start, end, 4), end):
-        if kind in (_ORIGINAL, _REPLY):
-            tuples[kind] = _read_tuple(data, one, other)
-    there, back = tuples.get(_ORIGINAL), tuples.get(_REPLY)
-    if there is None or back is None:
-        return None
-    return Flow(there[0], there[1], there[2], there[3], back[2], back[3], back[0])
+        if kind == _ORIGINAL:
+            there = _read_tuple(data, one, other)
+        elif kind == _REPLY:  # the second; what follows is of no interest
+            back = _read_tuple(data, one, other)
+            return Flow(there[0], there[1], there[2], there[3], back[2], back[3], back[0]) if there and back else None
+    return None
 
 
 def _read_tuple(data, start, end):
@@ -116,7 +116,7 @@ def passers(flows, own):
 # -- the kernel -----------------------------------------------------------------------------------
 
 def find(source_port=None, destination=None):
-    """The Flows with this source port, or to this destination (address, port); at most 1024. Raises FlowsError."""
+    """The Flows with this source port, or to this destination (address, port); at most 256. Raises FlowsError."""
     found = []
 
     def take(data, start, end):
