@@ -41,8 +41,10 @@ def test_ufw(machine):
     add(machine)
     assert machine.firewall.ufw == UFW | {"in proto tcp to any port 22"}
     assert "wgp2p firewall" not in unit(machine), "ufw keeps its rules itself"
+    machine.firewall.ufw -= UFW  # by hand, or by "ufw reset"
+    assert go(machine, "firewall")[0] == 0 and not machine.firewall.ufw & UFW, "that is for others"
     add(machine, "install --yes")
-    assert len(installed.load(machine).openings) == 2
+    assert machine.firewall.ufw >= UFW and len(installed.load(machine).openings) == 2
     remove(machine)
     assert machine.firewall.ufw == {"in proto tcp to any port 22"}
 
@@ -104,7 +106,7 @@ def test_firewalld(machine):
     api = 'rich-rule=rule family="ipv4" destination address="10.7.0.1" port port="8080" protocol="tcp" accept'
     assert machine.firewall.zones - before == {
         (kept, zone, rule) for kept in (True, False)
-        for zone, rule in (("--zone=public", "port=51820/udp"), ("--zone=vpn", api))}
+        for zone, rule in (("--zone=external", "port=51820/udp"), ("--zone=vpn", api))}
     add(machine, "install --yes")
     remove(machine)
     assert machine.firewall.zones == before

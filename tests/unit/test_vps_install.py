@@ -52,8 +52,9 @@ def test_a_publisher(machine):
 def test_its_token_is_shown_once_and_on_a_terminal_only(machine):
     _, talk = go(machine, PUBLISHER, Talk(yes=True, private=True))
     assert talk.text().count(TOKEN) == 1
-    _, talk = go(machine, "install --yes", Talk(yes=True, private=True))
-    assert TOKEN not in talk.text()
+    for words in ("install --yes", PUBLISHER):
+        _, talk = go(machine, words, Talk(yes=True, private=True))
+        assert TOKEN not in talk.text() and ("uci set" in talk.text()) == (words == PUBLISHER)
 
 
 def test_a_cloud_address_is_not_taken_for_a_public_one(machine):
@@ -101,6 +102,12 @@ def test_or_from_a_file(machine):
     code, talk = go(machine, SUBSCRIBER + " --token-file /root/token", Talk(yes=True, secret=""))
     assert code == 0 and machine.text("/etc/wgp2p/token") == TOKEN + "\n"
     assert not secret_leaks(machine, talk)
+
+
+def test_a_key_that_is_no_peer_yet_is_noted(machine):
+    code, talk = go(machine, PUBLISHER.replace(CABIN, "Z" * 42 + "A="))
+    assert code == 0 and "note: wg0 has no peer with the key of cabin yet" in talk.lines
+    assert "note:" not in go(machine, PUBLISHER.replace("cabin", "boat").replace(CABIN, BOAT))[1].text()
 
 
 def test_a_second_publisher_has_its_own_token_file(machine):

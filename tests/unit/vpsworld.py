@@ -185,7 +185,7 @@ class Machine(system.System):
         if words == ["--get-default-zone"]:
             return system.Ran(0, "public\n")
         if words[0].startswith("--get-zone-of-interface="):
-            zone = {"wg0": "vpn"}.get(words[0].partition("=")[2])
+            zone = {"wg0": "vpn", "eth0": "external"}.get(words[0].partition("=")[2])
             return system.Ran(0, zone + "\n") if zone else system.Ran(2, "no zone\n")
         verb, _, rule = words[1][2:].partition("-")
         place = (kept, words[0], rule)

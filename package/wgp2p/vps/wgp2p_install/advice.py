@@ -7,9 +7,9 @@ from .problems import Refused
 _HOST = "SERVER"
 
 
-def after(system, console, found, status, new_devices):
+def after(system, console, found, status, new_devices, in_full):
     """Say how to go on after an installation. `status`: what the service answers; `new_devices`: the names whose tokens
-    are to be shown."""
+    are to be shown; `in_full`: what to do on the other side, too."""
     say = console.say
     problems = [role["problem"] for role in status.get("publishers", []) + status.get("subscribers", [])
                 if role.get("problem")]
@@ -17,6 +17,8 @@ def after(system, console, found, status, new_devices):
     say("wgp2p runs. Look: wgp2p status. Log: journalctl -u wgp2p. Check everything: wgp2p doctor")
     for problem in problems:
         say(f"But: {problem}")
+    if not in_full:
+        return
     for values in found.publishers:
         _publisher(system, console, values, found, new_devices)
     if found.subscribers:
@@ -58,7 +60,7 @@ def _publisher(system, console, values, found, new_devices):
 
 def uci_lines(address, port, host=None):
     """The router's side of wgp2p as commands."""
-    values = [("interface", "wg0"), ("publisher", address), ("port", port)] + ([("server_host", host)] if host else [])
+    values = [("enabled", 1), ("interface", "wg0"), ("publisher", address), ("port", port)] + ([("server_host", host)] if host else [])
     return ["uci set wgp2p.@wgp2p[0].enabled='1'", "uci set wgp2p.vps=subscriber"] + [
         f"uci set wgp2p.vps.{name}='{value}'" for name, value in values]
 

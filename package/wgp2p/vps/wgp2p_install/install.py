@@ -43,7 +43,7 @@ def install(system, console, options, archive):
         if isinstance(error, OSError):
             raise Refused(str(error))
         raise
-    advice.after(system, console, plan.found, status, plan.new_devices)
+    advice.after(system, console, plan.found, status, plan.new_devices, bool(options.role))
 
 
 def _settle(system, was_there):

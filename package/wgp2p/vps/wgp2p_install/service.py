@@ -181,7 +181,7 @@ def close_firewall(journal, state):
 
 def _close(journal, state, record):
     kind = firewalls.of_record(journal.system, record)
-    journal.step(f"close again in {kind.NAME}: {_typed(kind.words(record))}", lambda: kind.remove(record),
+    journal.step(f"take back from {kind.NAME}: {_typed(kind.words(record))}", lambda: kind.remove(record),
                  lambda: kind.add(record))
     state.openings.remove(record)
     _save(journal, state)
