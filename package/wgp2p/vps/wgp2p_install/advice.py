@@ -60,7 +60,8 @@ def _publisher(system, console, values, found, new_devices):
 
 def uci_lines(address, port, host=None):
     """The router's side of wgp2p as commands."""
-    values = [("enabled", 1), ("interface", "wg0"), ("publisher", address), ("port", port)] + ([("server_host", host)] if host else [])
+    values = [("enabled", 1), ("interface", "wg0"), ("publisher", address), ("port", port)]
+    values += [("server_host", host)] if host else []
     return ["uci set wgp2p.@wgp2p[0].enabled='1'", "uci set wgp2p.vps=subscriber"] + [
         f"uci set wgp2p.vps.{name}='{value}'" for name, value in values]
 
