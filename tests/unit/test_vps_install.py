@@ -270,6 +270,12 @@ def test_a_failed_update_leaves_what_was_there_running(machine, failing):
     assert machine.ran[-1][0] == ["systemctl", "restart", paths.SERVICE] and machine.users
 
 
+def test_a_daemon_that_somebody_started_by_hand_is_not_taken_for_the_service(machine):
+    machine.uptime = 3600
+    code, talk = go(machine, PUBLISHER)
+    assert code == 1 and "started by hand?" in talk.text() and not machine.users
+
+
 # -- uninstall --------------------------------------------------------------------------------------
 
 def test_uninstall_keeps_configuration_and_tokens_for_root(machine):

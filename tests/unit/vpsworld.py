@@ -34,6 +34,7 @@ class Machine(system.System):
         self.root_user = True
         self.answers = True     # whether the service answers when it runs
         self.active = False
+        self.uptime = 0         # what the service says when it has just been started
         self.fails = ()         # words whose programs fail
         self.interfaces = {"wg0": ["10.7.0.1"]}
         self.down = set()
@@ -161,7 +162,8 @@ class Machine(system.System):
         if words[0] == "status":
             if not (self.answers and self.active):
                 return system.Ran(3, err="the daemon does not answer")
-            return system.Ran(0, json.dumps({"version": VERSION, "publishers": [], "subscribers": []}))
+            return system.Ran(0, json.dumps({"version": VERSION, "uptime": self.uptime, "publishers": [],
+                                             "subscribers": []}))
         return system.Ran(0)
 
     def _ufw(self, words):

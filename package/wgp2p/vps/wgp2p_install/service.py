@@ -218,11 +218,13 @@ def start(journal, state, found, was_there):
     journal.run("tell systemd", ["systemctl", "daemon-reload"])
     journal.run("switch it on for every start", ["systemctl", "--quiet", "enable", paths.SERVICE],
                 None if was_there else ["systemctl", "--quiet", "disable", "--now", paths.SERVICE])
+    began = system.now()
     journal.run("start it", ["systemctl", "restart", paths.SERVICE])
-    return journal.step("wait until it answers", lambda: _answer(system))
+    return journal.step("wait until it answers", lambda: _answer(system, began))
 
 
-def _answer(system):
+def _answer(system, began):
+    """The status of a daemon that began after that, and is not another one that somebody started by hand."""
     end = system.now() + _ANSWER_S
     while True:
         ran = system.run([paths.LAUNCHER, "status", "--json"])
@@ -230,10 +232,11 @@ def _answer(system):
             status = json.loads(ran.out) if ran.code == 0 else {}
         except ValueError:
             status = {}
-        if status.get("version") == VERSION:
+        if status.get("version") == VERSION and status["uptime"] <= system.now() - began + 1:
             return status
         if system.now() > end:
             log = system.run(["journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=15",
                               f"--unit={paths.SERVICE}"]).out.strip()
-            raise Refused(f"it does not answer ({ran.words()}). What it logged:\n{log}")
+            why = ran.words() if ran.code else "another wgp2p does, was one started by hand?"
+            raise Refused(f"it does not answer ({why}). What it logged:\n{log}")
         system.sleep(0.5)
