@@ -426,3 +426,13 @@ def test_the_access_list():
     assert json.loads((FILES / "usr/share/acl.d/wgp2p.json").read_text()) == {
         "user": "wgp2p", "publish": ["wgp2p"], "send": ["wgp2p.peer"], "listen": ["network.interface"],
         "access": {"hotplug.wgp2p": {"methods": ["call"]}}}
+
+
+def test_the_messages_that_the_documents_explain_are_said():
+    text = (FILES.parent / "docs/openwrt.md").read_text().split("\n## When something fails\n")[1]
+    explained = [line.split("`")[1] for line in text.split("\n") if line.startswith("| `")]
+    sources = [path.read_text() for path in (FILES.parent / "package/wgp2p/wgp2p").glob("*.py")]
+    sources.append((FILES / "etc/init.d/wgp2p").read_text().replace("$DAEMON_USER", "wgp2p"))
+    assert len(explained) > 5
+    for message in explained:
+        assert any(message in source for source in sources), message
