@@ -1,5 +1,7 @@
 """import-systemd: the original project's services, said in our terms."""
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from vpsworld import BOAT, CABIN, PHONE, TOKEN, Machine, Talk, go
 from wgp2p_install import originals, paths, problems
 
@@ -167,6 +169,18 @@ def test_other_services_are_none_of_ours(machine):
     assert "no service in /etc/systemd/system" in go(machine, "import-systemd")[1].text()
     assert "starts neither" in go(machine, "import-systemd ssh")[1].text()
     assert "no such file" in go(machine, "import-systemd nowhere")[1].text()
+
+
+@given(st.sampled_from(["server_wg_publisher.py", "device_wg_subscriber.py"]), st.lists(st.one_of(
+    st.sampled_from(["--" + flag for flags in originals._FLAGS.values() for flag in flags]), st.text(max_size=20),
+    st.sampled_from(["wg0", "--interface=wg0", "--token-file=/t", "http://10.7.0.1/api/peers", "http://[", "9"]))))
+def test_whatever_stands_there_is_read_or_refused(script, words):
+    try:
+        found = originals.read("x", start(script + " " + " ".join(words)))
+    except problems.Refused as refused:
+        assert str(refused)
+    else:
+        assert found is None or found.interface and found.token_file
 
 
 @pytest.mark.parametrize("token, said", [("short\n", "is no token"), ("\xff" * 40, "is no token")])

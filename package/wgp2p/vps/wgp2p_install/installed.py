@@ -38,4 +38,4 @@ def load(system):
 
 def save(journal, installed):
     """Write the file."""
-    journal.write(paths.INSTALLED, installed.text(), 0o600)
+    journal.write(paths.INSTALLED, installed.text(), 0o600, quiet=True)

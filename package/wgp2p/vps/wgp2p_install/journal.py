@@ -13,8 +13,10 @@ class Journal:
         self._undo = []
 
     def step(self, text, do, undo=None):
-        """Say it, do it, and remember how to undo it (also when `do` fails half way). Gives what `do` gave."""
-        self.say(("would " if self.dry else "") + text)
+        """Say it ("" says nothing), do it, and remember how to undo it (also when `do` fails half way). Gives what `do`
+        gave."""
+        if text:
+            self.say(("would " if self.dry else "") + text)
         if self.dry:
             return None
         if undo is not None:
@@ -25,8 +27,8 @@ class Journal:
         """What a roll-back does at its very end."""
         self._undo.insert(0, ("the rest", undo))
 
-    def write(self, path, data, mode=0o644, owner=(0, 0)):
-        """Put a file there, unless it is just so already."""
+    def write(self, path, data, mode=0o644, owner=(0, 0), quiet=False):
+        """Put a file there, unless it is just so already. `quiet`: it goes without saying."""
         system, before = self.system, self.system.file(path)
         after = File(data.encode() if isinstance(data, str) else data, mode, owner)
         if before and (before.data, before.mode, before.owner) == (after.data, mode, owner):
@@ -35,7 +37,7 @@ class Journal:
         def undo():
             system.write(path, before) if before else system.remove(path)
 
-        self.step(f"write {path}", lambda: system.write(path, after), undo)
+        self.step("" if quiet else f"write {path}", lambda: system.write(path, after), undo)
 
     def remove(self, path):
         """Remove a file, when it is there."""
