@@ -21,7 +21,7 @@ test-unit: ## what needs no lab: unit and portable tests, under CPython and Micr
 	@$(TOOLS)/venv
 	$(PYTHON) -m pytest
 
-test-lab: ## the scenarios alone: here where the kernel has WireGuard, else in VMs
+test-lab: ipk vps ## the scenarios alone: here where the kernel has WireGuard, else in VMs
 	@$(TOOLS)/install-deps lab
 	@$(TOOLS)/venv
 	$(PYTHON) tests/lab/run --shards $(SHARDS) --out build/lab

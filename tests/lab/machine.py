@@ -12,7 +12,8 @@ import netns
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
-BOUND = ("proc", "sys", "dev")
+BOUND = ("proc", "dev")
+ENTER = 'mount --bind /sys "$0/sys"; exec chroot "$0" /bin/sh -ec "$1"'  # `ip netns exec` has made the right /sys
 
 
 class Machine:
@@ -37,6 +38,8 @@ class Machine:
         project = self.root / str(PROJECT).lstrip("/")
         project.mkdir(parents=True, exist_ok=True)
         netns.call(None, "mount", "--bind", str(PROJECT), str(project))
+        if "systemctl" in programs:
+            self.path("/run/systemd/system").mkdir(parents=True)  # by which it is known that systemd runs
         for name in programs:
             self.path(f"/usr/local/sbin/{name}").symlink_to(HERE / "standins" / name)
         self.path("/etc/resolv.conf").unlink(missing_ok=True)
@@ -52,7 +55,7 @@ class Machine:
 
     def run(self, script, text="", folder="/root"):
         """A shell script, as root would type it. What it printed; AssertionError when a line of it failed."""
-        words = netns.command(self.host, "chroot", str(self.root), "/bin/sh", "-ec", f"cd {folder}\n{script}")
+        words = netns.command(self.host, "sh", "-ec", ENTER, str(self.root), f"cd {folder}\n{script}")
         start = time.monotonic()
         done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=300)
         print(f"{self.host}: {time.monotonic() - start:.1f} s: {script.strip()[:200]}\n{done.stdout}{done.stderr}")

@@ -131,7 +131,8 @@ def test_reload_on_openwrt():
     bench.system = ran.append
     cli.os, cli._INIT, cli._socket = bench, bench.config, lambda arguments: "socket"
     try:
-        for root, default, wanted in ((True, True, [bench.config + " export_config"]), (False, True, []), (True, False, [])):
+        for root, default, wanted in ((True, True, [bench.config + " export_config"]), (False, True, []),
+                                      (True, False, [])):
             cli.is_root, cli._CONFIG = lambda: root, bench.config if default else "/other"
             assert bench.run("reload")[0] == 0
             assert ran == wanted, (root, default)

@@ -96,12 +96,12 @@ def test_clock_does_not_wrap_where_ticks_do():
         ticks_diff = usual.ticks_diff
 
         def ticks_ms(self):
-            return self.now % limit
+            return int(str(self.now % limit))  # a small integer again, as the real one gives; 1.23 leaves it a big one
 
     clock = Wrapping()
     try:
         compat.time = clock
-        compat._ticks[:] = [limit - 5, 0]
+        compat._ticks[:] = [clock.ticks_ms(), 0]
         clock.now += 10
         assert compat.monotonic_ms() == 10
         clock.now += 1000

@@ -103,6 +103,11 @@ def test_good_code_passes(code):
     assert messages(code) == []
 
 
+def test_what_the_oldest_micropython_lacks():
+    for code in ("got = 'ab'.endswith(('a', 'b'))", "got = 'ab'.startswith(('a', 'b'), 1)"):
+        assert any("from 1.24 on" in message for message in messages(code))
+
+
 def test_each_trap_is_one_on_the_real_micropython(tmp_path):
     codes = [code for code, _ in DIFFERENT]
     script = tmp_path / "outcomes.py"
