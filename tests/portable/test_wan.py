@@ -11,7 +11,7 @@ HOME = ("wg0", 51820, ["203.0.113.10:51820"], ["198.51.100.7:7777"])
 
 class Main:
     def __init__(self, **options):
-        self.preserve_port, self.preserve, self.at_home, self.wan = True, [], True, []
+        self.enabled, self.preserve_port, self.preserve, self.at_home, self.wan = True, True, [], True, []
         for name in options:
             setattr(self, name, options[name])
 
@@ -141,6 +141,10 @@ def test_switched_off():
         bench.wan.configure(Main(preserve=[40000]))
         bench.settle()
         assert "40000" in bench.guard.wanted[1] and bench.wan.status()["preserve"] is True
+        bench.rows = []
+        bench.wan.configure(Main(enabled=False, preserve=[40000]))
+        bench.settle()
+        assert bench.guard.wanted[2:] == [""], "the whole is off, and no rule stays"
 
 
 def test_a_host_without_nat_is_left_alone():
@@ -155,6 +159,9 @@ def test_a_host_without_nat_is_left_alone():
         bench.translated = firewall.FirewallError("nftables does not answer")
         bench.change()
         assert bench.guard.wanted[2] == "" and bench.wan.status()["problem"] == "nftables does not answer"
+        bench.wan.configure(Main(preserve_port=False, at_home=False))
+        bench.settle()
+        assert bench.wan.status()["problem"] == "", "who wants no rules needs no nftables"
 
 
 def test_at_home_follows_what_publishers_report():

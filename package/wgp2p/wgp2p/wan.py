@@ -123,14 +123,15 @@ class Wan:
 
     def _kept(self):
         """(our own listen ports, LAN clients' ports) that are to be preserved."""
-        return (self._ports(), self._main.preserve) if self._main.preserve_port else ([], [])
+        return (self._ports(), self._main.preserve) if self._main.enabled and self._main.preserve_port else ([], [])
 
     def _update(self):
         text = ""
         try:
-            if firewall.others_translate():
-                listen, preserve = self._kept()
-                text = ruleset.script(self._guarded, listen, preserve, self._homes(), [row[0] for row in self._rows])
+            listen, preserve = self._kept()
+            script = ruleset.script(self._guarded, listen, preserve, self._homes(), [row[0] for row in self._rows])
+            if script and firewall.others_translate():
+                text = script
         except (ValueError, firewall.FirewallError) as error:
             self._problem = str(error)
         self._text = text
