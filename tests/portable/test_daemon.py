@@ -274,6 +274,21 @@ def test_signals():
             assert bench.things[name].closed, name
 
 
+def test_a_signal_while_it_stops_starts_nothing():
+    with Bench(PUBLISHER % ("a", "wg0", 80)) as bench:
+        signals = []
+
+        def wan_close(done):  # it takes its time, and the loop runs
+            if 99 in bench.loop.watched:
+                bench.signal(1)
+            signals.append(1)
+            done()
+
+        bench.things["Wan"].close = wan_close
+        bench.daemon.close()
+        assert signals and bench.roles[0].told == ["close"]
+
+
 def test_punch():
     with Bench(SUBSCRIBER % ("b", "wg1", 1) + PUBLISHER % ("a", "wg0", 80) + PEERS) as bench:
         assert bench.ask("POST", "/punch", {"peer": "phone"}) == (200, {"peer": "phone", "public_key": key(1)})

@@ -257,6 +257,7 @@ class Daemon:
 
     def close(self):
         """Stop every role and take our firewall table away; WireGuard stays as it is, and paths live on."""
+        self._loop.unwatch(self._signals.fd)  # first: a reload would start roles again
         for role in self._roles():
             role.close()
         self._bus.close()
@@ -269,6 +270,5 @@ class Daemon:
         while not gone and self._loop.now() < end:
             self._loop.run_once(end - self._loop.now())
         self._wireguard.close()
-        self._loop.unwatch(self._signals.fd)
         self._signals.close()
         log.info("stopped")
