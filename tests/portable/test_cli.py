@@ -137,6 +137,10 @@ def test_reload_on_openwrt():
             assert bench.run("reload")[0] == 0
             assert ran == wanted, (root, default)
             del ran[:]
+        cli.is_root, cli._CONFIG = lambda: True, bench.config
+        bench.system = lambda command: 256  # as wait(2) says it
+        code, _, err = bench.run("reload")
+        assert code == 1 and "was not prepared" in err and len(bench.asked) == 3, "the daemon is not asked"
     finally:
         cli.os, cli._INIT, cli.is_root, cli._CONFIG, cli._socket = saved
 

@@ -207,7 +207,9 @@ def _doctor(arguments):
 def _reload(arguments):
     arguments.take(0)
     if exists(_INIT) and is_root() and (arguments.config, arguments.socket, arguments.state) == (_CONFIG, None, None):
-        os.system(_INIT + " export_config")  # OpenWrt's daemon may not read /etc/config itself
+        # OpenWrt's daemon may not read /etc/config itself
+        if os.system(_INIT + " export_config"):
+            raise _Failure(FAILED, "the configuration was not prepared for the daemon, which goes on as before")
     for warning in _ask(arguments, "POST", "/reload", {})["warnings"]:
         sys.stderr.write(plain(warning) + "\n")
 
