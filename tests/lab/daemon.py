@@ -136,10 +136,17 @@ class Daemon:
 
     def status(self):
         """What `wgp2p status --json` tells, straight from the socket: starting a Python takes long in the VM."""
+        return self._get("/status")
+
+    def doctor(self):
+        """What `wgp2p doctor` finds, as {code: level}."""
+        return {row["code"]: row["level"] for row in self._get("/doctor")["findings"]}
+
+    def _get(self, path):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
             control.settimeout(10)
             control.connect(str(self.socket_path))
-            control.sendall(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            control.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             with control.makefile("rb") as answer:
                 head, _, body = answer.read().partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), head

@@ -57,7 +57,7 @@ def test_one_finding_for_each_fault():
                                                         "listen_port": None, "publishers": []}])),
             ("firewall", "warning", status(link(), wan=dict(wan("192.0.2.7"), problem="nft is not installed"))),
             ("cgnat", "warning", status(link(), wan=wan("100.64.3.4"))),
-            ("cgnat", "warning", status(link(), wan=wan("100.127.255.254"))),
+            ("cgnat", "warning", status(link(), wan=wan("192.168.1.2", "100.127.255.254"))),
             ("behind-router", "ok", status(link(), wan=wan("192.168.178.20"))),
             ("configuration", "warning", status(link(), warnings=["warning: line 3: unknown option is ignored."]))):
         rows = [row for row in examine(found) if row["code"] not in ("publisher", "port-kept")]

@@ -312,7 +312,7 @@ def libc(result, name, arguments):
         return _libc.func(result, name, arguments)
     try:  # imported where it is used, to save memory; split out of OpenWrt's python3-light
         import ctypes
-    except ImportError:
+    except (ImportError, MemoryError):  # MemoryError: it may not make memory executable
         return None
     kinds = {"i": ctypes.c_int, "I": ctypes.c_uint, "l": ctypes.c_long, "L": ctypes.c_ulong, "P": ctypes.c_void_p,
              "s": ctypes.c_char_p}

@@ -150,12 +150,14 @@ def _port(facts, link, ip, outside, port):
 
 
 def _carrier(facts):
-    for ip in facts.status["wan"]["address"]:
+    addresses = facts.status["wan"]["address"]
+    for ip in addresses:
         if _within(ip, (_SHARED,)):
             return [_finding(WARNING, "cgnat", "The WAN address %s is the provider's own (CG-NAT, 100.64.0.0/10): many "
                              "customers share one public address." % ip,
                              "Direct paths work as long as the provider's NAT keeps one port for all destinations; a "
                              "port forward is not possible. Ask the provider for a public address or for IPv6.")]
+    for ip in addresses:
         if _within(ip, _PRIVATE):
             return [_finding(OK, "behind-router", "The WAN address %s is a private one: there is another router in "
                              "front of this one." % ip)]
