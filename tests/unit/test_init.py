@@ -292,6 +292,24 @@ def test_a_symlink_in_place_of_a_folder_starts_nothing(router):
     assert mode(router.path("srv")) == 0o755
 
 
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_folder_that_the_daemon_may_swap_is_never_opened(router, planted):
+    """Between a look and what is done then, the daemon's user can put a symlink where its own folder was, or none."""
+    elsewhere, tokens = router.path("srv"), router.path("etc/wgp2p/tokens")
+    elsewhere.mkdir()
+    tokens.parent.mkdir()
+    if planted:
+        if os.getuid():
+            pytest.skip("needs root, to make a folder that is the daemon's")
+        tokens.mkdir()
+        os.chown(tokens, 500, 500)
+    router.path("bin/ls").unlink()
+    router.program("bin/ls", 'busybox ls "$@" || code=$?\ncase "$*" in *tokens) rmdir "%s"; ln -s "%s" "%s" ;; esac\n'
+                   'exit $code' % (tokens, elsewhere, tokens))
+    start(router, PUBLISHER)
+    assert tokens.is_symlink() and mode(elsewhere) == 0o755
+
+
 def test_tokens_become_readable_for_the_group(router):
     router.path("etc/wgp2p/tokens").mkdir(parents=True)
     for name in ("token", "other", "tokens/cabin"):
@@ -315,6 +333,19 @@ def test_a_planted_token_opens_no_other_file(router, how):
         os.link(secret, router.path("etc/wgp2p/token"))
     done = start(router, SUBSCRIBER)
     assert done.command and mode(secret) == 0o600 and "wgp2p /etc/wgp2p/token" not in done.all("chgrp")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to make a symlink that is the daemon's")
+def test_a_planted_folder_of_tokens_opens_no_other_files(router):
+    secret = router.path("etc/shadow")
+    secret.write_text("root:secret")
+    secret.chmod(0o600)
+    tokens = router.path("etc/wgp2p/tokens")
+    tokens.parent.mkdir()
+    tokens.symlink_to(router.path("etc"))
+    os.chown(tokens, 500, 500, follow_symlinks=False)
+    start(router, SUBSCRIBER)
+    assert mode(secret) == 0o600
 
 
 def test_a_token_where_others_can_rename_is_left_alone(router):
