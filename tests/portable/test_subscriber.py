@@ -712,11 +712,32 @@ def test_where_publishers_see_us():
     with Bench() as bench:
         bench.connected()
         assert bench.listener.interfaces == 1 and bench.subscriber.server_endpoints() == [SERVER_AT]
-        for endpoint in ("192.0.2.4:51820", "192.0.2.4:51820", None, "192.0.2.4:51820", "192.0.2.5:51820"):
+        for endpoint in ("192.0.2.4:51820", "192.0.2.4:51820", None, "192.0.2.4:51820"):
             bench.stream.say("you", {"endpoint": endpoint})
+        bench.step(5000)
+        bench.stream.say("you", {"endpoint": "192.0.2.5:51820"})
         assert bench.listener.addresses == [("home", "192.0.2.4:51820", None),
                                             ("home", "192.0.2.5:51820", "192.0.2.4:51820")], "once each"
         assert bench.subscriber.seen_at() == ["192.0.2.5:51820"]
+
+
+def test_a_publisher_that_sees_us_everywhere():
+    """Each word of it would start programs of root's."""
+    with Bench() as bench:
+        bench.connected()
+        for port in range(1, 100):
+            bench.stream.say("you", {"endpoint": "192.0.2.4:%d" % port})
+        assert len(bench.listener.addresses) == 1
+        bench.step(5000)
+        assert bench.listener.addresses[1:] == [("home", "192.0.2.4:99", "192.0.2.4:1")], "the newest, once it is quiet"
+        bench.step(20000)
+        assert len(bench.listener.addresses) == 2
+        bench.stream.say("you", {"endpoint": "192.0.2.4:7"})
+        assert len(bench.listener.addresses) == 3, "at once again"
+        bench.stream.say("you", {"endpoint": "192.0.2.4:8"})
+        bench.subscriber.close()
+        bench.loop.advance(5000)
+        assert len(bench.listener.addresses) == 3, "nothing after the end"
 
 
 def test_another_listen_port_is_told():

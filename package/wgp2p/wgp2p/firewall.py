@@ -4,6 +4,7 @@ After every transaction the kernel says that there is a new generation of the ru
 group NFNLGRP_NFTABLES). Of all that it says in that group a BPF program lets only this pass, one short message for a
 whole `fw4 reload`; then we ask for our table by its name, once for many changes. Nobody asks as long as nobody changes.
 """
+import errno
 import struct
 
 from . import log, netlink, process
@@ -22,7 +23,6 @@ _LDH_ABS, _JEQ, _RET = 0x28, 0x15, 0x06  # linux/filter.h
 _WANTED = struct.unpack("!H", struct.pack(netlink.ORDER + "H", _NEW_GENERATION))[0]
 GENERATION_FILTER = [(_LDH_ABS, 0, 0, 4), (_JEQ, 0, 1, _WANTED), (_RET, 0, 0, 64), (_RET, 0, 0, 0)]
 
-_ENOENT = 2
 _SETTLE_MS, _CHECK_EVERY_MS = 500, 5000
 _BACKOFF_MS, _LONGEST_MS = 5000, 300000
 _NFT_MS, _CLOSE_MS = 10000, 1500
@@ -54,7 +54,7 @@ def is_there():
     """Whether our table is in the kernel. FirewallError."""
     error = _ask(lambda sequence: _ours(_GET_TABLE, netlink.REQUEST | netlink.ACK, sequence),
                  lambda data, start, end: None)
-    if error and error != _ENOENT:
+    if error and error != errno.ENOENT:
         raise FirewallError("nftables does not answer (errno %d)" % error)
     return not error
 
@@ -69,7 +69,7 @@ def delete_table():
                 + netlink.message(_BATCH_END, netlink.REQUEST, sequence, mark))
 
     error = _ask(request, lambda data, start, end: None)
-    if error and error != _ENOENT:
+    if error and error not in (errno.ENOENT, errno.EOPNOTSUPP):  # a kernel without nf_tables has none either
         raise FirewallError("the table inet %s cannot be deleted (errno %d)" % (TABLE, error))
 
 

@@ -14,6 +14,7 @@ _OWN_ADDRESSES_MS = 30000
 _POLL_MS = 1500
 _LOOK_EVERY_MS = 50
 _LINES_A_MINUTE = 30  # in the log, for each peer
+_ADDRESS_EVERY_MS = 5000  # a change of our own may start programs
 
 
 class Subscriber:
@@ -40,7 +41,8 @@ class Subscriber:
         self._refusals = {}  # key: how the last change of this peer went, as text
         self._minute, self._lines = None, {}  # {key: lines logged of it in this minute}
         self._own, self._own_ms = [], None
-        self._seen_at = {}  # label of a publisher: where it last saw this device
+        self._seen_at = {}  # label of a publisher: where it last saw this device, as told
+        self._resting = {}  # label: the timer until which no other address is told
         self._resolver = Resolver(loop)
         self.configure(config, sections)
 
@@ -120,11 +122,20 @@ class Subscriber:
             self._look_soon()
 
     def addressed(self, link):
-        """A Link's listener: the publisher sees this device at another endpoint than before."""
-        previous, self._seen_at[link.label] = self._seen_at.get(link.label), link.you
-        if previous != link.you:
-            log.info("publisher %s: sees us at %s" % (link.label, link.you))
-            self._listener.address_changed(self, link, previous)
+        """A Link's listener: the publisher sees this device at another endpoint than before. It is told at once, and
+        after that no more than every 5 s, whatever a publisher says how often."""
+        if link.label not in self._resting:
+            self._tell_address(link.label)
+
+    def _tell_address(self, label):
+        self._resting.pop(label, None)
+        link, previous = self.servers[label].link if label in self.servers else None, self._seen_at.get(label)
+        if link is None or link.you is None or link.you == previous:
+            return
+        self._resting[label] = self._loop.call_later(_ADDRESS_EVERY_MS, self._tell_address, label)
+        self._seen_at[label] = link.you
+        log.info("publisher %s: sees us at %s" % (label, link.you))
+        self._listener.address_changed(self, link, previous)
 
     def lost(self, link):
         """A Link's listener: no connection; what it said is kept."""
@@ -342,8 +353,9 @@ class Subscriber:
     def close(self):
         """Leave WireGuard as it is and stop."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in [self._timer] + list(self._resting.values()):
+            if timer is not None:
+                timer.cancel()
         for label in self.servers:
             self.servers[label].close()
         self._resolver.close()
