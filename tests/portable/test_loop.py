@@ -85,6 +85,28 @@ def test_real_loop_runs_until_stopped():
     drive(loop, lambda: True)
 
 
+class Poll:
+    """Remembers how long it was to wait."""
+
+    def __init__(self):
+        self.waits = []
+
+    def poll(self, wait):
+        self.waits.append(wait)
+        return []
+
+
+def test_a_time_that_is_over_is_no_wait_without_end():
+    """Between two looks at the clock a whole millisecond may pass, and poll takes -1 for ever."""
+    loop = Loop()
+    loop._poll = Poll()
+    loop.run_once(-1)
+    loop.run_once(7)
+    loop.call_later(1000000, loop.stop)
+    loop.run_once(-1)
+    assert loop._poll.waits == [0, 7, 0]
+
+
 def test_clock_does_not_wrap_where_ticks_do():
     if not compat.MICROPYTHON:
         return

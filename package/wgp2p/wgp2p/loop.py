@@ -104,7 +104,7 @@ class Loop:
     def run_once(self, limit_ms=_IDLE_MS):
         """Wait until something is ready or due, at most `limit_ms`, and handle it."""
         when = self._timers.next_ms()
-        wait = limit_ms if when is None else max(0, min(limit_ms, when - self._clock()))
+        wait = max(0, limit_ms if when is None else min(limit_ms, when - self._clock()))
         try:
             ready = self._poll.poll(wait)
         except OSError as error:

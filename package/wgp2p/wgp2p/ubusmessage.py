@@ -30,7 +30,7 @@ _MEANINGS = ("ok", "invalid command", "invalid argument", "no such method", "no 
 
 EVENT_OBJECT = 1  # ubusd's own object for events, UBUS_SYSTEM_OBJECT_EVENT
 HEADER_SIZE = 12  # with the word that the blob begins with
-SEND_MOST = 262144  # the largest message that we send: a table of some 1,000 peers
+SEND_MOST = 262144  # the largest message that we send: the status of some 600 peers
 # The largest that we read. MicroPython makes of a byte up to 7 of its heap, and of 64 KiB a second's work on a slow
 # router. What is larger is passed over, and no reason to part: everyone who may call us can send it.
 READ_MOST = 65536
