@@ -19,7 +19,7 @@ def test_what_the_service_may_do():
     for name in ("AmbientCapabilities", "CapabilityBoundingSet"):
         assert values(text, name) == ["CAP_NET_ADMIN CAP_NET_RAW"]
     assert set(values(text, "RestrictAddressFamilies")[0].split()) == {
-        "AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK", "AF_PACKET"}
+        "AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"}
     assert values(text, "User") == values(text, "Group") == ["wgp2p"]
     assert values(text, "IPAddressDeny") == [], "it would cut off whatever is not for the tunnel"
     assert values(text, "ReadWritePaths") == ["/etc/wgp2p"]

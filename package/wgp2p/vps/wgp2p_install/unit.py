@@ -28,8 +28,8 @@ ReadWritePaths={keep}
 AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW
 NoNewPrivileges=yes
-# UNIX: the control socket. NETLINK: WireGuard and routes. PACKET: refused handshakes.
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK AF_PACKET
+# UNIX: the control socket. NETLINK: WireGuard, routes and the firewall.
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 # No IPAddressDeny here: it would filter every packet of the service. The API is tied to the tunnel by its sockets.
 ProtectSystem=strict
 ProtectHome=yes
