@@ -19,7 +19,7 @@ test: test-unit test-lab ## everything: both interpreters, and the scenarios on 
 test-unit: ## what needs no lab: unit and portable tests, under CPython and MicroPython
 	@$(TOOLS)/install-deps test
 	@$(TOOLS)/venv
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n $(SHARDS)
 
 test-lab: ipk vps ## the scenarios alone: here where the kernel has WireGuard, else in VMs
 	@$(TOOLS)/install-deps lab

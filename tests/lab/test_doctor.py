@@ -1,6 +1,7 @@
 """The doctor names what is wrong, while it is."""
 import nat
 import netns
+import pytest
 from pairs import publisher_config, start_pair, subscriber_config
 from waiting import wait_for
 
@@ -17,6 +18,7 @@ def wait_found(daemon, code, level, seconds=30):
     return wait_for(found, seconds, f"{daemon.host}'s doctor says {code}", every=1)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_named(make_lab, interpreter):
     lab = make_lab()
     publisher, subscriber = start_pair(lab, interpreter)

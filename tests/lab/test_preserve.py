@@ -1,5 +1,6 @@
 """The router's own WireGuard keeps its source port, whatever LAN clients and the firewall's rules do."""
 import netns
+import pytest
 from pairs import subscriber_config
 from programs import UdpSocket
 from stock_router import CLIENTS, forget, fw4, has_table, make_router, outside_port, with_options
@@ -8,6 +9,7 @@ from waiting import wait_for
 PORT, LISTED, UNLISTED = 51820, 40000, 40001
 
 
+@pytest.mark.slow
 def test_preserve(make_lab, interpreter):
     """First what happens without us, with the stock rules; then the daemon puts it right, also where a rule draws
     every source port, after a reload of the firewall and after all rules were flushed. At the end the table goes."""

@@ -59,7 +59,7 @@ def built(pattern):
 def has_little(machine):
     """Its service is its own user's, with two capabilities."""
     state = machine.service()
-    for name in ("CapEff", "CapPrm", "CapInh"):
+    for name in ("CapEff", "CapPrm", "CapInh", "CapBnd"):
         assert int(state[name], 16) == CAPABILITIES, name
     assert state["NoNewPrivs"] == "1"
     assert state["Uid"].split() == [machine.run("id -u wgp2p").strip()] * 4

@@ -1,5 +1,6 @@
 """The uplink goes and comes back: no entry of our own flow from in between stays, and peers are called."""
 import netns
+import pytest
 from pairs import subscriber_config
 from programs import UdpSocket
 from stock_router import CLIENTS, LAN, forget, make_router, outside_port
@@ -8,6 +9,7 @@ from waiting import stays, wait_for
 OTHER = 40000
 
 
+@pytest.mark.slow
 def test_wan_change(make_lab, interpreter):
     """While the uplink has no address, our packets leave by another route, with a LAN address and untranslated. When
     it is back and the route asks for that source still, each packet belongs to the entry from then: it leaves with the

@@ -21,13 +21,13 @@ privileges.become('nobody', %s)
 process.drop_ambient()
 for line in open('/proc/self/status'):
     print(line.strip())
-loop, done = Loop(), []
-process.start(loop, ['cat', '/proc/self/status'], done.append, privileged=True)
-process.start(loop, ['cat', '/proc/self/status'], done.append)
-while len(done) < 2:
-    loop.run_once(100)
-for result in done:
-    print(result.out.decode())
+loop = Loop()
+for privileged in (True, False):
+    done = []
+    process.start(loop, ['cat', '/proc/self/status'], done.append, privileged=privileged)
+    while not done:
+        loop.run_once(100)
+    print(done[0].out.decode())
 """
 
 
@@ -63,12 +63,13 @@ def test_with_the_network():
     for name in ("CapEff", "CapPrm"):
         assert int(own[name][0], 16) == BOTH == int(privileged[name][0], 16), name
         assert int(other[name][0], 16) == 0
+    assert int(own["CapBnd"][0], 16) == BOTH
     assert int(own["CapAmb"][0], 16) == 0, "children get them only when asked for"
 
 
 def test_with_nothing():
     for one in statuses(False):
-        for name in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        for name in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"):
             assert int(one[name][0], 16) == 0, name
         assert one["Uid"][0] == str(privileges.find_user("nobody")[0])
 

@@ -11,7 +11,8 @@ from .files import read_text
 
 _NET_ADMIN, _NET_RAW = 12, 13  # linux/capability.h
 _VERSION_3 = 0x20080522
-_KEEPCAPS, _NO_NEW_PRIVS, _AMBIENT, _RAISE = 8, 38, 47, 2  # linux/prctl.h, PR_…
+_KEEPCAPS, _DROP_BOUND, _NO_NEW_PRIVS, _AMBIENT, _RAISE = 8, 24, 38, 47, 2  # linux/prctl.h, PR_…
+_LAST_CAP = 63  # more than any kernel has
 _PASSWD_LIMIT = 1 << 20
 
 
@@ -47,21 +48,24 @@ def become(name, networking):
     prctl, capset = libc("i", "prctl", "iLLLL"), libc("i", "capset", "PP")
     if prctl is None:
         raise PrivilegeError("this Python has no ctypes")
+    kept = (_NET_ADMIN, _NET_RAW) if networking else ()
+    for cap in range(_LAST_CAP + 1):
+        if cap not in kept:
+            prctl(_DROP_BOUND, cap, 0, 0, 0)
     for what, failed in (
             ("keep capabilities", networking and prctl(_KEEPCAPS, 1, 0, 0, 0)),
             ("leave all groups", libc("i", "setgroups", "LP")(0, None)),
             ("be group %d" % gid, libc("i", "setgid", "I")(gid)),
             ("be user %d" % uid, libc("i", "setuid", "I")(uid)),
-            ("limit capabilities", capset(*_capabilities(networking))),
+            ("limit capabilities", capset(*_capabilities(kept))),
             ("forbid new privileges", prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))):
         if failed:
             raise PrivilegeError("this process cannot %s" % what)
-    if networking:  # for programs that need them, see process.start
-        for cap in (_NET_ADMIN, _NET_RAW):
-            prctl(_AMBIENT, _RAISE, cap, 0, 0)
+    for cap in kept:  # for programs that need them, see process.start
+        prctl(_AMBIENT, _RAISE, cap, 0, 0)
 
 
-def _capabilities(networking):
+def _capabilities(kept):
     """The arguments of capset(2): header, and effective, permitted, inheritable, low words first."""
-    low = (1 << _NET_ADMIN | 1 << _NET_RAW) if networking else 0
+    low = sum([1 << cap for cap in kept])
     return struct.pack("Ii", _VERSION_3, 0), struct.pack("6I", low, low, low, 0, 0, 0)
