@@ -2,7 +2,7 @@
 import os
 import struct
 
-from helpers import Skip, drive
+from helpers import Skip, drive, raises
 
 from wgp2p import compat, process
 from wgp2p.loop import READ, WRITE, Loop
@@ -198,6 +198,21 @@ def test_many_programs_leave_no_descriptor_behind():
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_program_of_a_daemon_with_many_connections():
+    """Its pipes have high numbers, wherever the way to 0 to 2 leads through."""
+    socks = []
+    while len(os.listdir("/proc/self/fd")) < 190:
+        socks.append(free_port_pair()[0])
+    try:
+        for _ in range(12):
+            result = run(["sh", "-c", "cat; echo oops >&2"], stdin=b"yes")
+            assert (result.code, result.out, result.err) == (0, b"yes", b"oops\n")
+            socks.append(free_port_pair()[0])
+    finally:
+        for sock in socks:
+            sock.close()
+
+
 def test_spawned_without_waiting():
     loop, ended = Loop(), []
     begin = loop.now()
@@ -205,3 +220,33 @@ def test_spawned_without_waiting():
     assert loop.now() - begin < 1000
     drive(loop, lambda: ended)
     assert ended[0].code == -9
+
+
+def test_a_start_that_fails_leaves_no_descriptor_open():
+    """When none is left, each try would otherwise take more of them."""
+    if not compat.MICROPYTHON:
+        raise Skip("subprocess sees to it")
+    saved, left = (process._pipe, process.os), [2]
+    before = len(os.listdir("/proc/self/fd"))
+
+    def pipe():
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(24)
+        return saved[0]()
+
+    class Os:
+        def listdir(self, path):
+            raise OSError(24)
+
+        def stat(self, path):
+            return saved[1].stat(path)
+
+    try:
+        process._pipe = pipe
+        raises(process.ProcessError, process.start, Loop(), ["true"], None)
+        process._pipe, process.os = saved[0], Os()
+        raises(process.ProcessError, process.start, Loop(), ["true"], None)
+    finally:
+        process._pipe, process.os = saved
+    assert len(os.listdir("/proc/self/fd")) == before

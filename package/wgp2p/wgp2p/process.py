@@ -111,7 +111,7 @@ if MICROPYTHON:
     def _pipe():
         pair = bytearray(8)
         if libc("i", "pipe", "P")(pair):
-            raise ProcessError("no pipe: errno %d" % os.errno())
+            raise OSError(os.errno())
         return struct.unpack("ii", pair)
 
     def _set_nonblocking(fd):
@@ -130,7 +130,16 @@ if MICROPYTHON:
 
     def _spawn(path, argv, environment):
         """(pid, stdin, stdout, stderr) of a started program."""
-        pipes = [_pipe(), _pipe(), _pipe()]
+        pipes = []
+        try:
+            inherited = [int(name) for name in os.listdir("/proc/self/fd")]
+            for _ in range(3):
+                pipes.append(_pipe())
+        except OSError as error:
+            for pair in pipes:
+                _close(pair[0])
+                _close(pair[1])
+            raise ProcessError("%s: cannot be started (errno %d)" % (path, error.args[0]))
         theirs = (pipes[0][0], pipes[1][1], pipes[2][1])
         ours = (pipes[0][1], pipes[1][0], pipes[2][0])
         init, dup2, close_in_child, destroy = _actions
@@ -139,16 +148,16 @@ if MICROPYTHON:
         init(actions)
         attr_init(attributes)
         try:
-            # A pipe's end may itself be 0 to 2 where the daemon was started without them: go through high numbers.
+            # A pipe's end may itself be 0 to 2 where the daemon was started without them: go through free numbers.
+            used = inherited + list(theirs + ours)
+            free = max(used) + 1
             for number in range(3):
-                dup2(actions, theirs[number], 200 + number)
+                dup2(actions, theirs[number], free + number)
             for number in range(3):
-                dup2(actions, 200 + number, number)
-            for name in os.listdir("/proc/self/fd"):
-                if int(name) > 2:
-                    close_in_child(actions, int(name))
-            for number in range(3):
-                close_in_child(actions, 200 + number)
+                dup2(actions, free + number, number)
+            for fd in used + [free, free + 1, free + 2]:
+                if fd > 2:
+                    close_in_child(actions, fd)
             setflags(attributes, _SPAWN_SETSIGMASK)  # the daemon blocks the signals that it reads
             setsigmask(attributes, bytes(128))
             args, held_args = _array(argv)
