@@ -1,4 +1,6 @@
 """bus.py against a fake ubusd: what is published, what is told, and a bus that goes away."""
+import os
+
 from fakeubus import FakeUbus
 from folders import new_folder
 from helpers import drive
@@ -143,6 +145,23 @@ def test_a_bus_that_stays_away():
         drive(bench.loop, lambda: bench.gone)
         bench.loop.run_once(50)
         assert bench.gone == [1] and [level for level, _ in bench.logged] == [1, 0]
+
+
+def test_a_socket_that_nobody_serves():
+    path = new_folder() + "/ubus.sock"
+    open(path, "w").close()
+    seldom, bus._SELDOM_MS = bus._SELDOM_MS, 20
+    try:
+        with Bench(path) as bench:
+            drive(bench.loop, lambda: bench.logged)
+            for _ in range(20):
+                bench.loop.run_once(20)
+            assert bench.gone == [] and [level for level, _ in bench.logged] == [1], bench.logged
+            os.remove(path)
+            bench.fake = FakeUbus(bench.loop, path)
+            bench.published()
+    finally:
+        bus._SELDOM_MS = seldom
 
 
 def test_no_bus():

@@ -296,7 +296,7 @@ def test_root_acts_as_the_daemons_user():
     bench.write(PUBLISHER + ROUTER)
     gid = os.stat(bench.folder)[5]
     os.mkdir(bench.folder + "/keep")
-    saved = cli.is_root, cli.find_user, cli.become
+    saved = cli.is_root, cli.find_user, cli.become, cli.is_possible
     became = []
     try:
         cli.become = lambda name, networking: became.append((name, networking))
@@ -316,12 +316,15 @@ def test_root_acts_as_the_daemons_user():
             raise cli.PrivilegeError("there is no user " + name)
 
         cli.become, cli.is_root = refuse, lambda: True
+        code, out, err = bench.run("--user", "nobody", "run")
+        assert code == 1 and err == "wgp2p: cannot be user nobody: there is no user nobody\n"
+        cli.is_possible = lambda: False
         warned = []
         write, log._write = log._write, lambda level, text: warned.append(text)
         try:
             bench.run("--user", "nobody", "run")
         finally:
             log._write = write
-        assert warned == ["running as root: there is no user nobody"]
+        assert len(warned) == 1 and warned[0].startswith("running as root: this Python has no ctypes")
     finally:
-        cli.is_root, cli.find_user, cli.become = saved
+        cli.is_root, cli.find_user, cli.become, cli.is_possible = saved

@@ -14,7 +14,7 @@ from .ubus_socket import socket_path
 from .ubusmessage import CONNECTION_FAILED, INVALID_ARGUMENT, NOT_SUPPORTED, OK, words
 
 OBJECT, EVENT, HOTPLUG = "wgp2p", "wgp2p.peer", "hotplug.wgp2p"
-_AGAIN_MS = 1000
+_AGAIN_MS, _SELDOM_MS = 1000, 30000
 _GIVE_UP_MS = 10000
 _HOTPLUG_MS = 10000
 
@@ -30,7 +30,8 @@ class Bus:
         self._interface_event = interface_event
         self._gave_up = gave_up
         self._ubus = self._timer = None
-        self._lost_ms = loop.now()
+        self._lost_ms = None  # when a connection that was there was lost
+        self._why = None  # there has been none yet, as logged
         self.connected = False
         if socket_path():
             self._connect()
@@ -67,7 +68,12 @@ class Bus:
             log.warning("ubus: connection lost: %s" % why)
             self.connected, self._lost_ms = False, now
         self._ubus = None
-        if now - self._lost_ms >= _GIVE_UP_MS:
+        if self._lost_ms is None:  # perhaps a socket file that nobody serves
+            if why != self._why:
+                log.warning("ubus: no connection: %s" % why)
+            self._why = why
+            self._timer = self._loop.call_later(_SELDOM_MS, self._connect)
+        elif now - self._lost_ms >= _GIVE_UP_MS:
             log.error("ubus: no connection: %s" % why)
             self._gave_up()
         else:

@@ -7,7 +7,7 @@ from . import VERSION, client, config, log, table
 from .files import device_token, device_token_path, exists, read_token
 from .log import plain
 from .loop import Loop
-from .privileges import PrivilegeError, become, find_user, is_root
+from .privileges import PrivilegeError, become, find_user, is_possible, is_root
 from .wireguard import WireGuardError
 
 USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] [--user NAME] COMMAND
@@ -122,10 +122,10 @@ def _run(arguments):
 
     arguments.take(0)
     if arguments.user and is_root():
-        try:
-            become(arguments.user, True)
-        except PrivilegeError as error:
-            log.warning("running as root: %s" % error)
+        if is_possible():
+            _become(arguments.user, True)
+        else:
+            log.warning("running as root: this Python has no ctypes, and cannot keep capabilities without it")
     loop = Loop()
     try:
         daemon = Daemon(loop, arguments.config, arguments.socket, arguments.state)
@@ -251,14 +251,18 @@ def _be_the_daemon(keep_dir):
     """A file that root makes must be the daemon's, where that has a user of its own. (And root does not write into a
     folder that another user may change.)"""
     try:
-        if not is_root() or os.stat(keep_dir)[5] != find_user(_USER)[1]:
+        if not is_root() or not is_possible() or os.stat(keep_dir)[5] != find_user(_USER)[1]:
             return
     except (OSError, PrivilegeError):
         return
+    _become(_USER, False)
+
+
+def _become(user, networking):
     try:
-        become(_USER, False)
+        become(user, networking)
     except PrivilegeError as error:
-        raise _Failure(FAILED, "cannot act as user %s: %s" % (_USER, error))
+        raise _Failure(FAILED, "cannot be user %s: %s" % (user, error))
 
 
 def _token(arguments):

@@ -50,7 +50,7 @@ class Hooks:
         def done(result):
             if result.timed_out:
                 log.warning("hook %s: stopped after %d s" % (path, TIMEOUT_MS // 1000))
-            elif result.code:
+            elif result.code and self._run is not None:  # None: ended by `close`
                 log.warning("hook %s: exit code %d%s" % (path, result.code, _last_words(result)))
             self._next()
 
@@ -82,6 +82,7 @@ class Hooks:
         self._waiting, self._left = None, []
         if self._run is not None:
             self._run.stop()
+            self._run = None
 
 
 def _last_words(result):

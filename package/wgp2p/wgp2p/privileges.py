@@ -41,25 +41,28 @@ def is_root():
     return os.stat("/proc/self")[4] == 0
 
 
+def is_possible():
+    """Whether this Python can call the C library at all: OpenWrt's python3-light comes without ctypes."""
+    return libc("i", "prctl", "iLLLL") is not None
+
+
 def become(name, networking):
-    """Be this user from now on, for good: with the capabilities for the network or with none. PrivilegeError; then
-    nothing, or not all of it, has changed, and the process should end or be told apart by the caller."""
+    """Be this user from now on, for good: with the capabilities for the network or with none. PrivilegeError: a part of
+    it may have been done, and the process should end."""
     uid, gid = find_user(name)
-    prctl, capset = libc("i", "prctl", "iLLLL"), libc("i", "capset", "PP")
-    if prctl is None:
-        raise PrivilegeError("this Python has no ctypes")
+    prctl = libc("i", "prctl", "iLLLL")
     kept = (_NET_ADMIN, _NET_RAW) if networking else ()
     for cap in range(_LAST_CAP + 1):
         if cap not in kept:
             prctl(_DROP_BOUND, cap, 0, 0, 0)
-    for what, failed in (
-            ("keep capabilities", networking and prctl(_KEEPCAPS, 1, 0, 0, 0)),
-            ("leave all groups", libc("i", "setgroups", "LP")(0, None)),
-            ("be group %d" % gid, libc("i", "setgid", "I")(gid)),
-            ("be user %d" % uid, libc("i", "setuid", "I")(uid)),
-            ("limit capabilities", capset(*_capabilities(kept))),
-            ("forbid new privileges", prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))):
-        if failed:
+    for what, call, *arguments in (
+            ("keep capabilities", prctl, _KEEPCAPS, 1 if networking else 0, 0, 0, 0),
+            ("leave all groups", libc("i", "setgroups", "LP"), 0, None),
+            ("be group %d" % gid, libc("i", "setgid", "I"), gid),
+            ("be user %d" % uid, libc("i", "setuid", "I"), uid),
+            ("limit capabilities", libc("i", "capset", "PP")) + _capabilities(kept),
+            ("forbid new privileges", prctl, _NO_NEW_PRIVS, 1, 0, 0, 0)):
+        if call(*arguments):
             raise PrivilegeError("this process cannot %s" % what)
     for cap in kept:  # for programs that need them, see process.start
         prctl(_AMBIENT, _RAISE, cap, 0, 0)

@@ -77,12 +77,12 @@ class Request:
 
     def reply(self, data=None, status=OK):
         """A table (dict, or pairs where the order matters), and how it went: a refusal may say more than its status.
-        UbusError and BlobmsgError for a table that cannot be sent; then the caller hears UNKNOWN_ERROR."""
+        To one that cannot be sent, for one because it is too large, the caller hears NO_MEMORY."""
         try:
             message = None if data is None else ubusmessage.reply(*(self._to + (data,)))
-        except ValueError:
-            self.fail(UNKNOWN_ERROR)
-            raise
+        except ValueError as error:
+            log.warning("ubus: an answer cannot be sent: %s" % error)
+            message, status = None, NO_MEMORY
         self._answer(message, status)
 
     def fail(self, status):

@@ -7,6 +7,7 @@ from . import addr, firewall, flows, links, log, ruleset
 
 # Links, addresses and routes of an uplink come in several steps.
 _SETTLE_MS = 250
+_RETRY_MS = 5000
 _ANYWHERE = ("192.0.2.1", "2001:db8::1")  # RFC 5737, RFC 3849: where a packet to the internet would go
 _MOST_HOMES = 8
 
@@ -60,6 +61,7 @@ class Wan:
             state = self._find()
         except (OSError, ValueError) as error:
             self._problem = "the uplink cannot be found: %s" % error
+            self._again, self._timer = True, self._loop.call_later(_RETRY_MS, self._look)
             return
         self._update()
         if state == self._state or not rows:  # without an interface of ours nothing was looked for
