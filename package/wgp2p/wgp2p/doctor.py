@@ -171,7 +171,8 @@ def _within(ip, networks):
 def _firewall(facts):
     problem = facts.status["wan"]["problem"]
     return [_finding(WARNING, "firewall", "The rules that keep the port and work at home are not in force: %s."
-                     % problem, "Install nftables, or switch off `preserve_port` and `at_home`.")] if problem else []
+                     % problem, "Install nftables where it is missing. Who does not need the rules switches off "
+                     "`preserve_port` and `at_home`.")] if problem else []
 
 
 def _offload(facts):
