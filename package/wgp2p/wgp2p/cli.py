@@ -207,10 +207,13 @@ def _doctor(arguments):
 def _reload(arguments):
     arguments.take(0)
     if exists(_INIT) and is_root() and (arguments.config, arguments.socket, arguments.state) == (_CONFIG, None, None):
-        # OpenWrt's daemon may not read /etc/config itself
-        if os.system(_INIT + " export_config"):
-            raise _Failure(FAILED, "the configuration was not prepared for the daemon, which goes on as before")
-    for warning in _ask(arguments, "POST", "/reload", {})["warnings"]:
+        # On OpenWrt the daemon may not read /etc/config itself, and the firewall is to follow, too.
+        warnings = [str(problem) for problem in _load(arguments).problems]
+        if os.system(_INIT + " reload"):
+            raise _Failure(FAILED, "%s reload failed; what runs goes on as before" % _INIT)
+    else:
+        warnings = _ask(arguments, "POST", "/reload", {})["warnings"]
+    for warning in warnings:
         sys.stderr.write(plain(warning) + "\n")
 
 
