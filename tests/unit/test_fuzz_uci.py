@@ -1,5 +1,5 @@
 """uci.py under random input: what was written as `uci` writes it is read back; nothing but UciError comes out."""
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_uci import GOLDEN, export
 
@@ -37,10 +37,13 @@ def test_round_trip(wanted):
 
 
 @given(st.lists(WORDS, max_size=30).map("".join))
+@example("config \\;")
+@example("config \\'")
 def test_junk_words(text):
     parse(text)
     sections = parse("config s 'x'\n" + text)
-    if sections:
+    # uci writes a type without quotes, whatever is in it, and does not read it back either
+    if sections and not set("".join(section.type for section in sections)) & set("'\";#\\"):
         assert export(uci.parse(export(sections))) == export(sections)
 
 
