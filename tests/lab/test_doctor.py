@@ -22,7 +22,7 @@ def wait_found(daemon, code, level, seconds=30):
 def test_what_is_wrong_is_named(make_lab, interpreter):
     lab = make_lab()
     publisher, subscriber = start_pair(lab, interpreter)
-    assert wait_found(subscriber, "port-kept", "ok") == FINE
+    wait_for(lambda: subscriber.doctor() == FINE, 30, "the doctor finds all well")
     assert publisher.doctor() == {"serving": "ok"}
 
     # ports: changed by the router in front, by a carrier's NAT, by this very machine
