@@ -380,6 +380,20 @@ def test_doctor():
                 codes = [row["code"] for row in answer.value["findings"]]
                 assert answer.status == 200 and codes == ["off", "hardware-offload"][:1 + (out == b"flags offload")]
 
+            examined, real = [], daemon.doctor.examine
+
+            def fault(facts):
+                examined.append(facts)
+                raise ValueError("a fault of ours")
+
+            bench.things["Server"].arguments[2](http.Request("GET", "/doctor", {}, {}), Answer())
+            daemon.doctor.examine = fault
+            try:
+                raises(ValueError, ended.pop()[1], daemon.process.Result(0, b"", b"", False))
+            finally:
+                daemon.doctor.examine = real
+            assert len(examined) == 1, "not taken for text of nft's that cannot be read"
+
             def refuse(*arguments, privileged):
                 raise daemon.process.ProcessError("nft: no such program")
 

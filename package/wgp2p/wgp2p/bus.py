@@ -8,7 +8,7 @@ docs/protocol.md, "ubus", says every field. Where there is no ubusd nothing of t
 """
 from . import log
 from .config import ConfigError
-from .control import Impossible
+from .control import Impossible, refusal
 from .ubus import Ubus
 from .ubus_socket import socket_path
 from .ubusmessage import CONNECTION_FAILED, INVALID_ARGUMENT, NOT_SUPPORTED, OK, words
@@ -93,8 +93,7 @@ class Bus:
         try:
             request.reply({"warnings": self._commands.reload()})
         except ConfigError as error:
-            request.reply({"error": "the configuration is not used",
-                           "problems": [str(problem) for problem in error.problems]}, INVALID_ARGUMENT)
+            request.reply(refusal(error), INVALID_ARGUMENT)
 
     # -- what we tell -------------------------------------------------------------------------------------
 

@@ -16,6 +16,11 @@ class Impossible(Exception):
     """What is asked for cannot be done now; the text says why."""
 
 
+def refusal(error):
+    """What a reload answers whose configuration cannot be used (a ConfigError)."""
+    return {"error": "the configuration is not used", "problems": [str(problem) for problem in error.problems]}
+
+
 class Control:
     """Serves what `commands` can do: `status()`, `peers()`, `doctor(done)`, `punch(word)`, `reload()` as daemon.Daemon
     has them. Raises ValueError when the socket cannot be."""
@@ -62,8 +67,7 @@ class Control:
         try:
             connection.reply(200, {"warnings": self._commands.reload()})
         except ConfigError as error:
-            connection.reply(400, {"error": "the configuration is not used",
-                                   "problems": [str(problem) for problem in error.problems]})
+            connection.reply(400, refusal(error))
 
     def close(self):
         """Answer no more."""

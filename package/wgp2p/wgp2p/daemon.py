@@ -4,7 +4,7 @@ and hooks.
 from . import VERSION, config, doctor, log, process
 from .addr import parse_endpoint
 from .bus import Bus
-from .compat import SIGHUP, SIGINT, SIGTERM, Signals, tune_heap, unix_s
+from .compat import SIGHUP, SIGINT, SIGTERM, Signals, tune_heap, unix_s, utf8
 from .control import Control, Impossible
 from .files import make_folder, read_text
 from .flows import FlowsError
@@ -246,9 +246,10 @@ class Daemon:
 
         def listed(result):
             try:
-                examine(result.out.decode() if result.code == 0 else "")
-            except ValueError:  # no UTF-8
-                examine("")
+                text = utf8(result.out) if result.code == 0 else ""
+            except ValueError:
+                text = ""
+            examine(text)
 
         try:
             process.start(self._loop, ["nft", "list", "flowtables"], listed, privileged=True)

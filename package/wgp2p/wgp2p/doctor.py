@@ -6,8 +6,6 @@ from . import addr
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 
-_SHARED = "100.64.0.0/10"  # RFC 6598: what carriers use inside
-_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # RFC 1918
 _BUILT_S = 1735689600  # 2025: no clock that is right shows less
 _TUNNEL_SILENT_S = 180  # WireGuard's REJECT_AFTER_TIME: no session lives longer
 
@@ -152,13 +150,13 @@ def _port(facts, link, ip, outside, port):
 def _carrier(facts):
     addresses = facts.status["wan"]["address"]
     for ip in addresses:
-        if _within(ip, (_SHARED,)):
+        if _within(ip, (addr.SHARED,)):
             return [_finding(WARNING, "cgnat", "The WAN address %s is the provider's own (CG-NAT, 100.64.0.0/10): many "
                              "customers share one public address." % ip,
                              "Direct paths work as long as the provider's NAT keeps one port for all destinations; a "
                              "port forward is not possible. Ask the provider for a public address or for IPv6.")]
     for ip in addresses:
-        if _within(ip, _PRIVATE):
+        if _within(ip, addr.PRIVATE):
             return [_finding(OK, "behind-router", "The WAN address %s is a private one: there is another router in "
                              "front of this one." % ip)]
     return []

@@ -17,7 +17,7 @@ from . import addr
 TABLE = "wgp2p"
 _SAFE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@:+~"
 # Who has such an address needs translation to get out. Public addresses in a LAN are left alone.
-_PRIVATE = "{ 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16 }"
+_PRIVATE = "{ %s }" % ", ".join(sorted(addr.PRIVATE + (addr.SHARED,)))
 
 
 def script(wan, listen, preserve, home, tunnels):
