@@ -4,7 +4,7 @@ import struct
 
 from helpers import VirtualLoop, raises
 
-from wgp2p import firewall, log, netlink, process
+from wgp2p import firewall, log, netlink, netlink_socket, process
 from wgp2p.firewall import Firewall, FirewallError
 
 
@@ -241,11 +241,11 @@ class Kernel:
 
 
 def asked(kernel, call):
-    real, firewall.NetlinkSocket = firewall.NetlinkSocket, kernel
+    real, netlink_socket.NetlinkSocket = netlink_socket.NetlinkSocket, kernel
     try:
         return call()
     finally:
-        firewall.NetlinkSocket = real
+        netlink_socket.NetlinkSocket = real
 
 
 def test_is_there():

@@ -3,7 +3,7 @@ import struct
 
 from helpers import raises
 
-from wgp2p import flows, netlink
+from wgp2p import flows, netlink, netlink_socket
 from wgp2p.flows import Flow, FlowsError
 from wgp2p.netlink import Answer, NetlinkError
 
@@ -54,11 +54,11 @@ class Kernel:
 
 
 def with_kernel(kernel, call):
-    real, flows.NetlinkSocket = flows.NetlinkSocket, kernel
+    real, netlink_socket.NetlinkSocket = netlink_socket.NetlinkSocket, kernel
     try:
         return call()
     finally:
-        flows.NetlinkSocket = real
+        netlink_socket.NetlinkSocket = real
 
 
 def test_an_entry_is_read():

@@ -13,7 +13,7 @@ import struct
 from . import netlink
 from .addr import parse_endpoint, parse_ip
 from .compat import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, attach_filter, open_socket, sockaddr_netlink
-from .netlink_socket import NetlinkSocket
+from .netlink_socket import NetlinkSocket, ask
 from .tap import Tap
 
 _GROUP_NEW = 1  # bit of NFNLGRP_CONNTRACK_NEW
@@ -114,15 +114,12 @@ class Conntrack:
 
 def _check():
     """Raises ConntrackError when the kernel does not track or does not tell. Subscribing would just be silent."""
-    sock = NetlinkSocket(netlink.NETFILTER)
     flags = netlink.REQUEST | netlink.ACK
     try:
-        answer = sock.ask(lambda sequence: netlink.message(_GET_STATISTICS, flags, sequence, _NFGENMSG),
-                          lambda data, start, end: None)
+        answer = ask(netlink.NETFILTER, lambda sequence: netlink.message(_GET_STATISTICS, flags, sequence, _NFGENMSG),
+                     lambda data, start, end: None)
     except netlink.NetlinkError as error:
         raise ConntrackError(str(error))
-    finally:
-        sock.close()
     if answer.error:
         raise _error(answer.error)
     try:

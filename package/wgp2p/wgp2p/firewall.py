@@ -9,7 +9,7 @@ import struct
 
 from . import log, netlink, process
 from .compat import AF_NETLINK, SOCK_RAW, attach_filter, open_socket, sockaddr_netlink
-from .netlink_socket import NetlinkSocket
+from .netlink_socket import ask
 from .ruleset import TABLE
 from .tap import Tap
 
@@ -36,13 +36,10 @@ class FirewallError(Exception):
 
 def _ask(request, take):
     """The errno of the answer, 0 for success. FirewallError."""
-    sock = NetlinkSocket(netlink.NETFILTER)
     try:
-        return sock.ask(request, take).error
+        return ask(netlink.NETFILTER, request, take).error
     except netlink.NetlinkError as error:
         raise FirewallError(str(error))
-    finally:
-        sock.close()
 
 
 def _ours(kind, flags, sequence):

@@ -12,7 +12,7 @@ from . import netlink
 from .addr import format_endpoint, format_ip, parse_ip
 from .compat import AF_INET
 from .conntrack import delete_request
-from .netlink_socket import NetlinkSocket
+from .netlink_socket import ask
 
 _GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
 _ORIGINAL, _REPLY, _FILTER = 1, 2, 25  # CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_FILTER
@@ -128,15 +128,12 @@ def find(source_port=None, destination=None):
         if len(found) >= _MOST:
             raise _Enough()
 
-    sock = NetlinkSocket(netlink.NETFILTER)
     try:
-        answer = sock.ask(lambda sequence: dump_request(sequence, source_port, destination), take)
+        answer = ask(netlink.NETFILTER, lambda sequence: dump_request(sequence, source_port, destination), take)
     except _Enough:
         return found
     except netlink.NetlinkError as error:
         raise FlowsError(str(error))
-    finally:
-        sock.close()
     if answer.error:
         raise FlowsError("the kernel does not tell its connections (errno %d)" % answer.error)
     return found
@@ -144,13 +141,10 @@ def find(source_port=None, destination=None):
 
 def delete(flows):
     """Take these entries away; the next packet of each is a new flow. One that is gone already does no harm."""
-    sock = NetlinkSocket(netlink.NETFILTER)
     try:
         for flow in [flow for flow in flows if flow.source_port]:
             source = format_endpoint(flow.source, flow.source_port)
-            sock.ask(lambda sequence, flow=flow, source=source: delete_request(
+            ask(netlink.NETFILTER, lambda sequence, flow=flow, source=source: delete_request(
                 sequence, source, flow.destination, flow.destination_port), lambda data, start, end: None)
     except netlink.NetlinkError as error:
         raise FlowsError(str(error))
-    finally:
-        sock.close()

@@ -5,7 +5,7 @@ from . import netlink
 from .addr import format_ip, parse_ip
 from .compat import AF_INET, AF_INET6, AF_NETLINK, ENETUNREACH, SOCK_RAW, attach_filter, open_socket, sockaddr_netlink
 from .netlink import ORDER
-from .netlink_socket import NetlinkSocket
+from .netlink_socket import ask
 from .tap import Tap
 
 _NEWLINK, _DELLINK, _GETLINK, _GETADDR = 16, 17, 18, 22
@@ -97,11 +97,7 @@ def route(ip):
 
 
 def _ask(request, take):
-    sock = NetlinkSocket(netlink.ROUTE)
-    try:
-        answer = sock.ask(request, take)
-    finally:
-        sock.close()
+    answer = ask(netlink.ROUTE, request, take)
     if answer.error:
         raise OSError(answer.error)
 

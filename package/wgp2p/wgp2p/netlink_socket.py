@@ -13,6 +13,15 @@ _buffer = bytearray(16384)
 _PATIENCE_MS = 50
 
 
+def ask(family, request, take):
+    """One request on a socket of its own: NetlinkSocket.ask. Gives the Answer; raises NetlinkError."""
+    sock = NetlinkSocket(family)
+    try:
+        return sock.ask(request, take)
+    finally:
+        sock.close()
+
+
 class NetlinkSocket:
     """One netlink family (netlink.ROUTE, NETFILTER or GENERIC), opened at the first request."""
 
