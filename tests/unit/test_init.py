@@ -30,6 +30,7 @@ config peer
 """ % KEY
 WG_RULE = "type=rule target=ACCEPT src=wan proto=udp dest_port=51820"
 API_RULE = "type=rule target=ACCEPT src=* device=wg0 direction=in proto=tcp dest_port=8081"
+RELAY_RULE = "type=rule target=ACCEPT src=* dest=* proto=udp mark=0x77000001/0xff0000ff"
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_subscriber(router):
     assert done.all("changed") == ["firewall"]
     assert done.all("trigger") == ["config wgp2p reload", "config network reload", "interface.*.up wg0 wgp2p reload",
                                    "interface.*.up wan wgp2p reload", "interface.*.up wan6 wgp2p reload"]
-    assert done.all("validation") == ["wgp2p", "publisher", "subscriber"]
+    assert done.all("validation") == ["wgp2p", "publisher", "subscriber", "peer"]
 
 
 def test_the_jail(router):
@@ -138,7 +139,7 @@ def test_without_its_user_nothing_is_started(router):
 
 def test_a_publisher(router):
     done = start(router, PUBLISHER)
-    assert done.all("rule") == [WG_RULE, API_RULE]
+    assert done.all("rule") == [WG_RULE, API_RULE, RELAY_RULE]
     assert mode(router.path("etc/wgp2p/tokens")) == 0o1770
 
 
@@ -147,7 +148,7 @@ def test_both_roles_on_several_interfaces(router):
                  "config interface 'wg1'\n\toption listen_port '51821'\n")
     done = start(router, PUBLISHER + "config subscriber\noption interface wg1\noption publisher 10.8.0.1\n"
                  "config subscriber\noption interface wg0\noption publisher 10.7.0.9\n")
-    assert done.all("rule") == [WG_RULE, WG_RULE.replace("51820", "51821"), API_RULE]
+    assert done.all("rule") == [WG_RULE, WG_RULE.replace("51820", "51821"), API_RULE, RELAY_RULE]
     assert "interface.*.up wg1 wgp2p reload" in done.all("trigger")
 
 
@@ -186,8 +187,29 @@ def test_the_firewall_is_loaded_again_only_for_a_change(router):
     router.write("etc/config/network", "config interface 'wg0'\n\toption listen_port '51900'\n")
     assert router.run("reload").all("changed") == ["firewall"]
     stopped = router.run("stop")
-    assert stopped.all("changed") == ["firewall"] and "nft delete table inet wgp2p" in stopped.lines
+    assert stopped.all("changed") == ["firewall"]
+    assert stopped.all("nft") == ["delete table inet " + name for name in ("wgp2p", "wgp2p_relay", "wgp2p_sessions")]
     assert router.run("stop").all("changed") == []
+
+
+def test_what_is_relayed_passes_only_where_a_publisher_relays(router):
+    off = PUBLISHER.replace("option port", "option relay 'no'\n\toption port")
+    assert start(router, off).all("rule") == [WG_RULE, API_RULE]
+    use(router, PUBLISHER)
+    switched = router.run("reload")
+    assert switched.all("rule") == [WG_RULE, API_RULE, RELAY_RULE] and switched.all("changed") == ["firewall"]
+    use(router, PUBLISHER.replace("option port", "option enabled '0'\n\toption port"))
+    assert router.run("reload").all("rule") == []
+
+
+def test_the_mark_is_that_of_the_relay():
+    """Masked: what others put between, such as mwan3's number of an uplink, changes nothing."""
+    mark, mask = [int(text, 16) for text in RELAY_RULE.rpartition("=")[2].split("/")]
+    assert mark & mask == mark
+    for other in (0x77000002, 0x77000003, 0x77000004, 0):  # the relay's own others
+        assert other & mask != mark
+    for others in (0x3f00, 0xff0000):  # of mwan3; of pbr and tailscale
+        assert (mark | others) & mask == mark
 
 
 # -- reload ---------------------------------------------------------------------------------------
@@ -230,6 +252,12 @@ def test_reload_switches_on_and_off(router):
     off = router.run("reload")
     assert off.ok and off.command is None and off.all("rule") == [] and off.all("changed") == ["firewall"]
     assert not off.all("ubus")
+
+
+@pytest.mark.parametrize("line", ["option relay 'maybe'", "option relay_limit '10001'", "option relay_limit '-1'"])
+def test_a_wrong_value_of_a_publisher_starts_nothing(router, line):
+    done = start(router, PUBLISHER.replace("option port", line + "\n\toption port"))
+    assert done.command is None and done.all("rule") == [] and "wrong value" in done.all("log")[0]
 
 
 @pytest.mark.parametrize("line", ["option enabled 'maybe'", "option port '0'", "option publisher 'nowhere'",
@@ -310,13 +338,14 @@ def test_a_folder_that_the_daemon_may_swap_is_never_opened(router, planted):
     assert tokens.is_symlink() and mode(elsewhere) == 0o755
 
 
-def test_tokens_become_readable_for_the_group(router):
+def test_tokens_and_keys_become_readable_for_the_group(router):
     router.path("etc/wgp2p/tokens").mkdir(parents=True)
-    for name in ("token", "other", "tokens/cabin"):
+    names = ("token", "other", "tokens/cabin", "beacon.key")
+    for name in names:
         router.path("etc/wgp2p/" + name).write_text(TOKEN)
         router.path("etc/wgp2p/" + name).chmod(0o600)
     done = start(router, SUBSCRIBER + "option token_file '/etc/wgp2p/other'\n")
-    for name in ("token", "other", "tokens/cabin"):
+    for name in names:
         assert mode(router.path("etc/wgp2p/" + name)) == 0o640
         assert "wgp2p /etc/wgp2p/" + name in done.all("chgrp")
 
