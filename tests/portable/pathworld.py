@@ -6,6 +6,9 @@
 
 The client is plain WireGuard: it knows the device's address, sends a keepalive to everybody every 25 s and answers a
 handshake. The device's WireGuard follows the source of whatever is authentic. Its NAT lets in only what it sent to.
+With `relay` the server passes on what device and client send to it, as long as it knows the session (from handshakes
+through it, or `told`) and where the client is; the client then follows the source of what is authentic, as an app does
+for a peer without endpoint, and beside the machine `copies` of the device's packets go straight to the client.
 On both sides a packet received puts off the own keepalive, as in the kernel; data is answered after 10 s at the latest.
 Everything takes DELAY_MS. What is not modelled: loss, cookies, more than one client.
 """
@@ -17,6 +20,8 @@ DELAY_MS = 20
 NAT_MS = 60000  # a NAT's memory of a packet sent
 QUIET_MS = 40000
 PASSIVE_MS = 10000  # WireGuard's KEEPALIVE_TIMEOUT
+RELAY = "203.0.113.10:51820"
+BEACON_MS = 5000
 SESSION_MS, REKEY_MS, HANDSHAKE_EVERY_MS = 180000, 120000, 5000
 
 
@@ -128,7 +133,7 @@ class World:
     """Made with the client switched off; `go(network)` puts it somewhere. `run(ms)` lets time pass."""
 
     def __init__(self, publishers=("a",), report_ms=50, keepalive_ms=25000, device_open=False, options=None,
-                 tool_ms=0):
+                 tool_ms=0, relay=False, told=True):
         self.now = self.arrived_ms = 1000000
         self._queue, self._count, self._sessions = [], 0, 0
         self.keepalive_ms = keepalive_ms  # the client's, 0: none
@@ -141,6 +146,9 @@ class World:
             self.publishers[name] = Publisher(self, name, report_ms)
         # the device's kernel
         self.device, self.endpoint, self.keepalive, self.rx, self.nat = Side(), None, 0, 0, {}
+        self.relay, self.told = relay, told
+        self.relayed = set()  # sessions that the relay knows
+        self.client_to = None if relay else "direct"  # where the client's WireGuard sends to the device
         self.foreign = None  # another writer: called after every set of ours
         # the subscriber
         self.path = Path(self.now, options or Options(), lambda n: n // 2)
@@ -149,6 +157,10 @@ class World:
         self.history = []  # [(ms, state)]
         self._look_ms = None
         self.sent_ms = self.now
+        if relay:
+            self.path.relays_at(self.now, dict([(name, RELAY) for name in publishers]))
+            self.at(0, self._beacon)
+            self.at(0, self._copies)
         self.look()
         self.at(1000, self._device_timer)
         self.at(0, self._client_timer)
@@ -214,7 +226,10 @@ class World:
         if self.network is not None and messages:
             self.client_nat_ms = self.client_ms = self.client_sent_ms = self.now
             for kind, session in messages:
-                self.at(DELAY_MS, self.device_hears, self.network, kind, session)
+                if self.client_to == RELAY:
+                    self._pass_on(kind, session, self._device_hears_relay, kind, session)
+                elif self.client_to:
+                    self.at(DELAY_MS, self.device_hears, self.network, kind, session)
 
     def _client_hears(self, endpoint, kind, session):
         here = self.network
@@ -223,9 +238,13 @@ class World:
         if not here.open and (self.client_nat_ms is None or self.now - self.client_nat_ms > NAT_MS):
             return
         self.client_nat_ms = self.now
+        self._client_takes("direct", kind, session)
+
+    def _client_takes(self, source, kind, session):
         authentic, answers = self.client.take(self.now, kind, session, self._make)
         if authentic:
             self.client_ms = self.now
+            self.client_to = source if self.relay else "direct"
             if kind == "probe":
                 self.at(PASSIVE_MS, self._client_answers, self.now)
         self._client_sends(answers)
@@ -234,6 +253,38 @@ class World:
         """Data came and nothing went back: WireGuard sends a keepalive."""
         if self.client_sent_ms <= heard_ms and self.client.valid(self.now, self.client.sends):
             self._client_sends([("data", self.client.sends)])
+
+    # -- the relay ----------------------------------------------------------------------------------------
+
+    def _pass_on(self, kind, session, call, *args):
+        """Through the server, if it knows the session; from a handshake on it does."""
+        if session is None or session in self.relayed or kind == "response" or self.told:
+            if session is not None:
+                self.relayed.add(session)
+            self.at(2 * DELAY_MS, call, *args)
+
+    def _client_hears_relay(self, endpoint, kind, session):
+        """The relay sends to where the server last heard the client."""
+        if self.network is not None and endpoint == self.network.seen_by(sorted(self.publishers)[0]):
+            self._client_takes(RELAY, kind, session)
+
+    def _device_hears_relay(self, kind, session):
+        self._device_takes(RELAY, kind, session)
+
+    def _beacon(self):
+        """The client's third peer: nothing of it is authentic, but it opens the client's NAT towards the device."""
+        if self.network is not None:
+            self.client_nat_ms = self.now
+        self.at(BEACON_MS, self._beacon)
+
+    def _copies(self):
+        """What upgrade.py does, each second."""
+        if self.endpoint == RELAY and self.path.seen and self.path.options.path == "auto":
+            self.path.tried(self.now)
+            self.nat[self.path.seen] = self.now
+            if self.device.valid(self.now, self.device.sends):
+                self.at(DELAY_MS, self._client_hears, self.path.seen, "probe", self.device.sends)
+        self.at(1000, self._copies)
 
     def _make(self):
         self._sessions += 1
@@ -247,18 +298,25 @@ class World:
         allowed = self.device_open or network.lan or self.now - self.nat.get(source, -NAT_MS) < NAT_MS
         if allowed:
             self.nat[source] = self.now
-            authentic, answers = self.device.take(self.now, kind, session, self._make)
-            if authentic:
-                self.endpoint = source
-                self.rx += 100
-                self.sent_ms = self.now
-                self._device_sends(answers)
+            self._device_takes(source, kind, session)
+
+    def _device_takes(self, source, kind, session):
+        authentic, answers = self.device.take(self.now, kind, session, self._make)
+        if authentic:
+            self.endpoint = source
+            self.rx += 100
+            self.sent_ms = self.now
+            self._device_sends(answers)
 
     def _device_sends(self, messages):
         if self.endpoint is not None and messages:
             self.sent_ms = self.nat[self.endpoint] = self.now
             for kind, session in messages:
-                self.at(DELAY_MS, self._client_hears, self.endpoint, kind, session)
+                if self.endpoint == RELAY:
+                    seen = self.publishers[sorted(self.publishers)[0]].endpoint
+                    self._pass_on(kind, session, self._client_hears_relay, seen, kind, session)
+                else:
+                    self.at(DELAY_MS, self._client_hears, self.endpoint, kind, session)
 
     def _device_timer(self):
         due = self.now - self.sent_ms >= self.keepalive * 1000
@@ -289,7 +347,7 @@ class World:
                                 for kind, session in self.device.message(self.now)])
         due, poll = path.next_ms(), path.poll_ms(self.now)
         assert due is None or due > self.now, "due %d ms ago: %s" % (self.now - due, path.reason)
-        assert 100 <= poll <= 1500 and (path.state == TRYING or poll == 1500 or poll == 100)
+        assert 100 <= poll <= 1500 and (path.state == TRYING or poll in (1500, 100))
         self._look_ms = self.now + poll if due is None else min(self.now + poll, due)
         self.at(self._look_ms - self.now, self._planned_look, self._look_ms)
 

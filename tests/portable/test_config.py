@@ -36,10 +36,12 @@ DEFAULTS = {
     "wgp2p": {"enabled": True, "log_level": "info", "backend": "auto", "state_dir": "/var/run/wgp2p",
               "keep_dir": "/etc/wgp2p", "open_port": True, "preserve_port": True, "preserve": [], "at_home": True,
               "wan": []},
-    "publisher": {"enabled": True, "interface": "wg0", "address": [], "port": 8080},
+    "publisher": {"enabled": True, "interface": "wg0", "address": [], "port": 8080, "relay": True,
+                  "relay_limit": 0},
     "subscriber": {"enabled": True, "interface": "wg0", "publisher": "10.0.0.1", "port": 8080, "token_file": None,
                    "token": None, "keepalive": 25, "stale_after": 180, "server_host": None},
-    "peer": {"public_key": key(1), "name": None, "exclude": False, "device": False, "client": [], "keepalive": None},
+    "peer": {"public_key": key(1), "name": None, "exclude": False, "device": False, "client": [], "keepalive": None,
+             "path": "auto"},
 }
 
 
@@ -87,6 +89,8 @@ GOOD = {
     ("publisher", "interface"): [("a", "a"), ("wg-home.5", "wg-home.5"), ("x" * 15, "x" * 15)],
     ("publisher", "address"): [("10.0.0.1", ["10.0.0.1"]), ("FD00:0::1", ["fd00::1"])],
     ("publisher", "port"): [("1", 1), ("65535", 65535)],
+    ("publisher", "relay"): [("0", False)],
+    ("publisher", "relay_limit"): [("0", 0), ("10000", 10000)],
     ("subscriber", "enabled"): [("on", True)],
     ("subscriber", "interface"): [("wg1", "wg1")],
     ("subscriber", "publisher"): [("10.0.0.9", "10.0.0.9"), ("fd00::0:9", "fd00::9")],
@@ -103,6 +107,7 @@ GOOD = {
     ("peer", "device"): [("0", False)],
     ("peer", "client"): [(key(1), [key(1)])],
     ("peer", "keepalive"): [("10", 10)],
+    ("peer", "path"): [("auto", "auto"), ("direct", "direct"), ("relay", "relay")],
 }
 BAD = {
     ("wgp2p", "log_level"): ("Info", "all", "4"),
@@ -118,6 +123,8 @@ BAD = {
     ("publisher", "enabled"): NO_BOOLEAN,
     ("publisher", "interface"): ("x" * 16, "a/b", ".", "..", "a b", "a\tb", "ä" * 8),
     ("publisher", "address"): ("10.0.0", "10.0.0.1/24", "host", "fe80::1%wg0"),
+    ("publisher", "relay"): ("2", ""),
+    ("publisher", "relay_limit"): ("-1", "10001", "1.5"),
     ("publisher", "port"): ("0", "65536", "-1", "+1", "1.0", " 1", "1e3", "9999999999999", "²", "١"),
     ("subscriber", "enabled"): NO_BOOLEAN,
     ("subscriber", "interface"): ("x" * 16,),
@@ -135,6 +142,7 @@ BAD = {
     ("peer", "device"): NO_BOOLEAN,
     ("peer", "client"): NAMES_BAD,
     ("peer", "keepalive"): ("0", "121"),
+    ("peer", "path"): ("", "Relay", "static"),
 }
 
 

@@ -135,6 +135,26 @@ def test_raw_udp_socket_hears_local_packets():
     sock.close()
 
 
+def test_packet_socket_hears_an_interface():
+    in_network_order = struct.unpack("!H", struct.pack("H", 0x0800))[0]
+    packet = privileged_socket(compat.AF_PACKET, compat.SOCK_DGRAM, in_network_order)
+    try:
+        packet.bind(compat.sockaddr_packet(1, 0x0800))
+    except OSError as error:
+        raise Skip("bind: errno %d" % error.args[0])
+    sock, port = free_port_pair()
+    sock.sendto(b"framed", compat.sockaddr("127.0.0.1", port))
+    loop, seen = Loop(), []
+
+    def take(_):
+        seen.append(packet.recv(200)[-6:])
+
+    loop.watch(packet.fileno(), READ, take)
+    drive(loop, lambda: b"framed" in seen)
+    packet.close()
+    sock.close()
+
+
 def test_bound_to_a_device():
     sock, port = free_port_pair()
     try:

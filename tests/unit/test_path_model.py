@@ -5,9 +5,10 @@ ends with a client that is awake in a network that lets it through and with publ
 """
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pathworld import CAFE, FORWARDED, HOME, LAN, MOBILE, SYMMETRIC, Network, World
+from pathworld import CAFE, FORWARDED, HOME, LAN, MOBILE, RELAY, SYMMETRIC, Network, World
 
 from wgp2p.path import DIRECT, OFFLINE, Options, Path
+from wgp2p.path import RELAY as RELAYED
 
 NETWORKS = (HOME, MOBILE, CAFE, FORWARDED, LAN, SYMMETRIC,
             Network({"a": HOME.seen, "b": "198.51.100.1:999"}, direct=HOME.seen),
@@ -32,7 +33,7 @@ class Watched(World):
 
     def look(self):
         for source, name in (("a", "a"), ("b", "b"), ("evil", "evil")):
-            known = self.path._sources.get(name)
+            known = self.path._sightings.said(name)
             self._word(source, known.endpoint if known else None)
         super().look()
 
@@ -58,6 +59,8 @@ class Watched(World):
         young = [1 for born in self.device.keys.values() if self.now - born < 180000]
         options = self.path.options
         self.path = Path(self.now, options, lambda n: n // 2)
+        if self.relay:
+            self.path.relays_at(self.now, {"a": RELAY, "b": RELAY})
         self.allowance += 12
         self.path.reading(self.now, self.endpoint, self.keepalive, self.rx, bool(young))
         self.look()
@@ -166,6 +169,30 @@ def test_any_life_ends_direct_and_stays_so(events, device_open, tool_ms, last, b
     assert world.states(since) in ([], [DIRECT])
     assert [endpoint for endpoint in world.endpoints_set(since) if endpoint != world.network.direct] == []
     assert world.keepalive == 25
+
+
+@settings(max_examples=120, deadline=None)
+@given(LIVES, st.sampled_from((0, 0, 40)), st.sampled_from(NETWORKS), st.booleans())
+def test_any_life_with_a_relay_ends_connected_and_stays_so(events, tool_ms, last, told):
+    world = Watched(tool_ms=tool_ms, relay=True, told=told)
+    live(world, events)
+    for name in ("a", "b"):
+        world.publishers[name].back()
+    world.forget("evil")
+    world.exclude(False)
+    world.busy = True
+    world.go(last)
+
+    def connected():
+        relayed = world.endpoint == RELAY == world.client_to and world.path.state == RELAYED
+        return relayed and world.device.valid(world.now, world.client.sends) or world.connected()
+
+    world.until(connected, SILENCE_MS + VERDICT_MS + 70000 + 180000)
+    world.run(60000)
+    since = world.now
+    world.run(300000)
+    assert connected()
+    assert len(world.states(since)) <= 1 and len(world.endpoints_set(since)) <= 1
 
 
 @settings(max_examples=60, deadline=None)

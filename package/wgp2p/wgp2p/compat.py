@@ -15,7 +15,7 @@ import time
 
 MICROPYTHON = sys.implementation.name == "micropython"
 
-AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET = 1, 2, 10, 16, 17
 SOCK_STREAM, SOCK_DGRAM, SOCK_RAW = 1, 2, 3
 # asm-generic/socket.h; MIPS numbers SOL_SOCKET and several options differently (asm/socket.h there).
 _MIPS = MICROPYTHON and socket.SOL_SOCKET != 1
@@ -103,6 +103,13 @@ def sockaddr_unix(path):
 def sockaddr_netlink(groups=0):
     """The kernel's netlink address (to send to), or with a group mask the one to bind to."""
     return struct.pack("HHII", AF_NETLINK, 0, 0, groups) if MICROPYTHON else (0, groups)
+
+
+def sockaddr_packet(ifindex, protocol):
+    """What binds an AF_PACKET socket to an interface and an EtherType in host order (packet(7))."""
+    if MICROPYTHON:
+        return struct.pack("H", AF_PACKET) + struct.pack("!H", protocol) + struct.pack("iHBB8s", ifindex, 0, 0, 0, b"")
+    return (socket.if_indextoname(ifindex), protocol)
 
 
 # -- sockets --------------------------------------------------------------------------------------

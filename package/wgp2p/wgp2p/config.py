@@ -147,6 +147,8 @@ SCHEMA = {
         "interface": (_interface, _REQUIRED, False),
         "address": (_ip, None, _LIST),
         "port": (_integer(1, 65535), DEFAULT_PORT, False),
+        "relay": (_boolean, True, False),
+        "relay_limit": (_integer(0, 10000), 0, False),
     },
     "subscriber": {
         "enabled": (_boolean, True, False),
@@ -166,6 +168,7 @@ SCHEMA = {
         "device": (_boolean, False, False),
         "client": (_name, None, _LIST),
         "keepalive": (_integer(1, 120), None, False),
+        "path": (_choice("auto", "direct", "relay"), "auto", False),
     },
 }
 

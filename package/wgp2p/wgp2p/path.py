@@ -17,14 +17,16 @@ Pure: it is told what publishers say and what WireGuard says, with the time, and
 7. What someone else changed (keepalive, endpoint) is set again, but no endpoint over one that receives.
 8. Whatever is said how often: sets are limited to a burst of 12 and then one a second.
 9. Silence alone proves nothing (probe.py says why). A silent path is asked, and dead after two probes without answer.
+10. Where the public server relays, the relay is called first: it answers within a round trip, whatever NATs there are.
+   When the client then answers from elsewhere (upgrade.py sees to that), that is where the path belongs, and the relay
+   counts as an endpoint that was left. A direct path that dies goes back to the relay.
 
-With several publishers the freshest observation wins. It is as fresh as the moment at which the publisher saw the
-client there; repeating it makes it no fresher, so two publishers that see different ports of one client do not take
-turns. Where they do (one hears from the client only now and then), rule 2 protects the path that works: only a
-publisher that saw the client at an endpoint can say that it left.
+What publishers say is weighed in sightings.py. Where two of them see different ports of one client, rule 2 protects the
+path that works: only a publisher that saw the client at an endpoint can say that it left.
 """
+from .sightings import Sightings
 
-DIRECT, TRYING, OFFLINE, STATIC = "direct", "trying", "offline", "static"
+DIRECT, RELAY, TRYING, OFFLINE, STATIC = "direct", "relay", "trying", "offline", "static"
 
 BURST_MS = (0, 200, 500, 1000, 2000, 4000)
 RETRY_FIRST_MS, RETRY_MOST_MS = 5000, 60000
@@ -35,40 +37,19 @@ PROBES = 2  # one may be lost, or its answer
 SESSION_MS = 210000  # a session lives 180 s; the keepalive after its end makes a new one
 ASKED_MS = 15000  # a punch, or a session from before our start, makes even an offline peer worth this long
 SETS_AT_ONCE, SET_EVERY_MS = 12, 1000
-UNSEEN_AGE_MS = 40000  # the age of an observation whose publisher cannot tell it
-LEFT_MOST = 4  # as many roams as can matter at a time; a flood of lies pushes the truth out and ends there
+TRIAL_MS = 1000  # after a try at a direct path, how long it is watched closely
 LOOK_MS = 1500  # what someone else changed is found within this time
 
 
-class Observation:
-    """What one publisher last said of the peer."""
-
-    def __init__(self, endpoint, fresh_ms, quiet, seen_ms):
-        self.endpoint = endpoint
-        self.fresh_ms = fresh_ms  # when the client was seen at this endpoint
-        self.quiet = quiet  # nothing from the client lately
-        self.seen_ms = seen_ms  # last sign of life, in local time
-        self.lost_ms = None  # not None: since when the connection is lost, and silence tells nothing
-
-    def age_ms(self, now, witnessed):
-        """How long ago the publisher heard of the client. For one that is lost time stands still, unless another one
-        that knows the client would tell of it (`witnessed`)."""
-        end = now if self.lost_ms is None else self.lost_ms
-        heard = self.seen_ms if self.quiet else end
-        return (now if witnessed else end) - heard
-
-    def rank(self):
-        """The higher, the more it is to be believed: connected and seeing the client, then fresher."""
-        return (not self.quiet and self.lost_ms is None, self.fresh_ms)
-
-
 class Options:
-    """What the configuration says of a peer: `keepalive_s` (s), `stale_after_s` (s), `exclude`."""
+    """What the configuration says of a peer: `keepalive_s` (s), `stale_after_s` (s), `exclude`, and the policy `path`:
+    "auto", "direct" (never through a relay) or "relay" (nothing else is tried)."""
 
-    def __init__(self, keepalive_s=25, stale_after_s=180, exclude=False):
+    def __init__(self, keepalive_s=25, stale_after_s=180, exclude=False, path="auto"):
         self.keepalive_s = keepalive_s
         self.stale_after_s = stale_after_s
         self.exclude = exclude
+        self.path = path
 
 
 class Change:
@@ -99,10 +80,13 @@ class Path:
         self._probes, self._probed_ms = 0, now  # sent without an answer, and when the last one
         self._probe = False  # one is to be sent now
         # what publishers say
-        self._sources = {}
+        self._sightings = Sightings()
+        self._left = self._sightings.left
         self._managed = False  # a publisher has named it
-        self._target = None  # the endpoint that they say
-        self._left = {}  # endpoints that a publisher saw the client leave: when
+        self._relays = {}  # {publisher: the endpoint at which its server relays}
+        self.seen = self.relay = None  # where the client is by the best of them, and where that one's server relays
+        self._target = None  # which of the two is called
+        self._trial_ms = now - TRIAL_MS  # when a direct path was last tried
         # what came of it
         self._confirmed = False  # the path works: nothing to do about the target
         self._applied = False  # the target was set
@@ -115,21 +99,7 @@ class Path:
 
     def observe(self, now, source, endpoint, seen_age_ms, quiet):
         """A publisher's word: where the client is, how long ago (ms, None: it cannot tell), and whether quiet."""
-        old = self._sources.get(source)
-        same = old is not None and old.endpoint == endpoint
-        if seen_age_ms is None:
-            seen = old.seen_ms if same else now
-            fresh = now - UNSEEN_AGE_MS
-        else:
-            seen = fresh = now - seen_age_ms
-        if same and old.quiet == quiet:
-            fresh = old.fresh_ms
-        self._sources[source] = Observation(endpoint, fresh, quiet, seen)
-        if old is not None and old.endpoint is not None and not same:
-            self._left[old.endpoint] = now
-            if len(self._left) > LEFT_MOST:
-                del self._left[min(self._left, key=self._left.get)]
-        if old is not None and old.quiet and not quiet:  # the client woke up
+        if self._sightings.observe(now, source, endpoint, seen_age_ms, quiet):
             self._question(now)
             if not self._confirmed:
                 self._begin(now)
@@ -137,15 +107,23 @@ class Path:
 
     def forget(self, now, source):
         """The publisher does not name the peer any more."""
-        if self._sources.pop(source, None) is not None:
+        if self._sightings.forget(source):
             self._choose(now)
 
     def lost(self, now, source):
         """The connection to the publisher is lost: what it said stays, its silence tells nothing."""
-        seen = self._sources.get(source)
-        if seen is not None and seen.lost_ms is None:
-            seen.lost_ms = now
+        if self._sightings.lose(now, source):
             self._choose(now)
+
+    def relays_at(self, now, relays):
+        """Where the publishers' servers relay: {source: endpoint}, without those that do not."""
+        if relays != self._relays:
+            self._relays = relays
+            self._choose(now)
+
+    def tried(self, now):
+        """A direct path was tried beside the relay: look closely for a moment whether the client answers there."""
+        self._trial_ms = now
 
     def punch(self, now):
         """Someone asks to connect now: the burst starts anew, even for a peer that is offline."""
@@ -153,13 +131,24 @@ class Path:
         self._asked_until = now + ASKED_MS
 
     def _choose(self, now):
-        named = [self._sources[source] for source in sorted(self._sources) if self._sources[source].endpoint]
-        target = max(named, key=Observation.rank).endpoint if named else None
-        if target == self._target:
+        best = self._sightings.best()
+        seen = best.endpoint if best else None
+        relay = self._relays.get(best.source) if best and self.options.path != "direct" else None
+        if (seen, relay) == (self.seen, self.relay):
             return
-        self._target = target
+        moved, before = seen != self.seen, self.relay
+        self.seen, self.relay = seen, relay
+        if before not in (None, relay):
+            self._sightings.leave(now, before)
+        if not moved and self._confirmed and self._stand == self._rx_endpoint == self._target != before:
+            return  # a direct path stays when its relay comes, goes or moves
         self._unsettle(now)
+        if self._stand == self._rx_endpoint == seen and self._takes_direct():
+            self._target = seen
         self._confirmed = self._works(now)
+
+    def _takes_direct(self):
+        return self.options.path != "relay"
 
     def _unsettle(self, now):
         """What was found out does not hold any more."""
@@ -173,6 +162,8 @@ class Path:
 
     def _begin(self, now):
         self._confirmed = self._applied = False
+        self._target = self.relay or self.seen
+        self._left.pop(self.relay, None)
         self._step = 0
         self._begin_ms = self._due_ms = now
 
@@ -215,10 +206,20 @@ class Path:
         late = endpoint in self._left and now - self._left[endpoint] < IN_FLIGHT_MS
         if endpoint in self._left and not late:
             del self._left[endpoint]  # it came back, or never went: WireGuard knows better
+        if self.relay is not None and not late:
+            self._follow(now, endpoint)
         if self._target is None or endpoint == self._target or (self._applied and not late):
             self._confirmed = True
         elif late:
             self._confirmed = False
+
+    def _follow(self, now, endpoint):
+        """The client answers: where it does, relay or not, is where the path belongs."""
+        if endpoint == self.relay:
+            self._target = endpoint
+        elif self._target == self.relay and self._takes_direct():
+            self._target = endpoint
+            self._sightings.leave(now, self.relay)
 
     # -- decisions --------------------------------------------------------------------------------------
 
@@ -229,7 +230,7 @@ class Path:
             return None
         if self._rx is None:
             return None
-        if self._confirmed and self._sources and self._dead(now) and not self._all_quiet():
+        if self._confirmed and len(self._sightings) and self._dead(now) and not self._sightings.all_quiet():
             self._begin(now)
         online = self._online(now)
         self._name_state(now, online)
@@ -239,7 +240,7 @@ class Path:
         return change
 
     def _decide(self, now, online):
-        if not self._sources:  # not ours to touch; what was given when it was ours is taken back
+        if not len(self._sightings):  # not ours to touch; what was given when it was ours is taken back
             if self._managed and self.keepalive and self._token(now):
                 self._managed = False
                 return Change(None, 0, False)
@@ -271,9 +272,9 @@ class Path:
             grown = min(self._step - len(BURST_MS), 7)
             pause = min(RETRY_FIRST_MS * 3 ** grown // 2 ** grown, RETRY_MOST_MS)
             self._due_ms = now + pause - pause // 8 + self._jitter(pause // 4)
-        if step > len(BURST_MS) and step % 2:
+        if step % 2 and step > (len(BURST_MS) if self.relay is None else len(BURST_MS) - 2) and self._takes_direct():
             own = {self._rx_endpoint} - set(self._left)
-            if others := sorted((self._seen_at() | own) - {None, self._target}):
+            if others := sorted((self._sightings.endpoints() | own) - {None, self._target}):
                 return others[step // 2 % len(others)]
         self._applied = True
         return self._target
@@ -289,13 +290,15 @@ class Path:
             return None
         if not (self._confirmed or self._own()):
             return self._due_ms
-        if self._all_quiet():
+        if self._sightings.all_quiet():
             return None
         return self._verdict_ms() if self._confirmed else max(self._verdict_ms(), self._due_ms)
 
     def poll_ms(self, now):
         """How soon another reading is worth its cost."""
-        if self.state in (DIRECT, TRYING) and self.endpoint != self._stand and not self._astray:
+        if now - self._trial_ms < TRIAL_MS:
+            return 100
+        if self.state in (DIRECT, RELAY, TRYING) and self.endpoint != self._stand and not self._astray:
             return 100  # a second look tells a foreign hand from a packet that was not counted yet
         if self.state != TRYING:
             return LOOK_MS
@@ -341,25 +344,12 @@ class Path:
 
     def _waits(self, now):
         """A path of its own is respected as long as it lives, or sleeps."""
-        return self._own() and (not self._dead(now) or self._all_quiet())
-
-    def _seen_at(self):
-        """Where publishers see the client now."""
-        return set([seen.endpoint for seen in self._sources.values()
-                    if seen.endpoint and not seen.quiet and seen.lost_ms is None])
-
-    def _all_quiet(self):
-        """Every publisher that knows the client says that it went quiet: it sleeps, the path is not to blame."""
-        return not [seen for seen in self._sources.values() if seen.endpoint and not seen.quiet]
+        return self._own() and (not self._dead(now) or self._sightings.all_quiet())
 
     def _online(self, now):
         """Somebody has heard of the client within `stale_after`, or it is worth trying all the same."""
         limit = self.options.stale_after_s * 1000
-        if self._heard(now, limit) or now < self._asked_until:
-            return True
-        known = [seen for seen in self._sources.values() if seen.endpoint]
-        witnessed = None in [seen.lost_ms for seen in known]
-        return True in [seen.age_ms(now, witnessed) < limit for seen in known]
+        return self._heard(now, limit) or now < self._asked_until or self._sightings.within(now, limit)
 
     def _token(self, now):
         """Take one of the limited sets; without one, come back when there is."""
@@ -376,11 +366,14 @@ class Path:
     def _name_state(self, now, online):
         if self._target is None:
             self._become(now, DIRECT if self._heard(now, SESSION_MS) else OFFLINE,
-                         "never connected to the public server" if self._sources else "no publisher knows it")
+                         "never connected to the public server" if len(self._sightings) else "no publisher knows it")
         elif not online:
             self._become(now, OFFLINE, "not seen by the public server")
+        elif self._stand == self.relay is not None and (self._confirmed or self._works(now)):
+            self._become(now, RELAY, "through the public server" + (
+                "" if self._takes_direct() else ", as option path says"))
         elif self._confirmed or self._works(now):
-            self._become(now, DIRECT, "" if self._stand == self._target else "on a path of its own")
+            self._become(now, DIRECT, "" if self._stand in (self._target, self.seen) else "on a path of its own")
         elif self._waits(now):
             self._become(now, DIRECT, "on a path of its own; " + self._target + " is tried when it falls silent")
         else:
@@ -389,7 +382,7 @@ class Path:
     def _trying_reason(self):
         if self._step < len(BURST_MS):
             return "calling " + self._target
-        endpoints = self._seen_at()
+        endpoints = self._sightings.endpoints()
         if len(endpoints) > len(set([endpoint.rpartition(":")[0] for endpoint in endpoints])):
             return "symmetric NAT: it shows different ports to different servers (%s)" % ", ".join(sorted(endpoints))
         return "no answer from %s: a symmetric NAT or a firewall on its side or ours" % self._target
