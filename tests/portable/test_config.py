@@ -123,7 +123,7 @@ BAD = {
     ("publisher", "enabled"): NO_BOOLEAN,
     ("publisher", "interface"): ("x" * 16, "a/b", ".", "..", "a b", "a\tb", "ä" * 8),
     ("publisher", "address"): ("10.0.0", "10.0.0.1/24", "host", "fe80::1%wg0"),
-    ("publisher", "relay"): ("2", ""),
+    ("publisher", "relay"): ("2",),
     ("publisher", "relay_limit"): ("-1", "10001", "1.5"),
     ("publisher", "port"): ("0", "65536", "-1", "+1", "1.0", " 1", "1e3", "9999999999999", "²", "١"),
     ("subscriber", "enabled"): NO_BOOLEAN,
@@ -142,7 +142,7 @@ BAD = {
     ("peer", "device"): NO_BOOLEAN,
     ("peer", "client"): NAMES_BAD,
     ("peer", "keepalive"): ("0", "121"),
-    ("peer", "path"): ("", "Relay", "static"),
+    ("peer", "path"): ("Relay", "static"),
 }
 
 
