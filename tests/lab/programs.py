@@ -14,6 +14,7 @@ class Pinger:
 
     def __init__(self, host, address, interval=0.2, size=56):
         self.replies = []  # monotonic s
+        self._answered = []  # (number, monotonic s)
         words = ["ping", "-n", "-i", str(interval), "-s", str(size), address]
         with netns.inside(host):
             self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -22,8 +23,9 @@ class Pinger:
 
     def _read(self):
         for line in self._process.stdout:
-            if re.search(r"icmp_seq=\d+ ttl=", line):
+            if found := re.search(r"icmp_seq=(\d+) ttl=", line):
                 self.replies.append(time.monotonic())
+                self._answered.append((int(found[1]), self.replies[-1]))
 
     def first_after(self, moment):
         """When the first answer after a moment came; None as long as there is none."""
@@ -37,6 +39,11 @@ class Pinger:
         """The longest time without an answer between two moments, in s."""
         inside = [start, *[reply for reply in self.replies if start < reply < end], end]
         return max(later - earlier for earlier, later in zip(inside, inside[1:]))
+
+    def lost(self, start, end):
+        """How many pings were never answered, of those between the first and the last one answered in that time."""
+        inside = [number for number, when in self._answered if start < when < end]
+        return max(inside) - min(inside) + 1 - len(set(inside))
 
     def stop(self):
         self._process.terminate()

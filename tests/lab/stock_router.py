@@ -1,11 +1,12 @@
-"""A remote device that is an OpenWrt router: a LAN behind it, and beside ours the ruleset that a stock fw4 loads
-(tests/golden/fw4-default.nft)."""
+"""OpenWrt routers, with the ruleset that a stock fw4 loads (tests/golden/fw4-default.nft) beside ours. A remote device
+has a LAN behind it; a public server lets WireGuard in, and lets through what has the mark of the relay."""
 import pathlib
 import re
 
 import netns
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden/fw4-default.nft"
+CHAIN_PRE = pathlib.Path(__file__).resolve().parents[2] / "files/usr/share/nftables.d/chain-pre/forward/wgp2p.nft"
 HOME, LAN = "home", "192.168.1"
 CLIENTS = [f"{LAN}.{number}" for number in (10, 11)]  # LAN clients: addresses of one host
 
@@ -27,6 +28,20 @@ def make_router(device="rem", fully_random=False):
     netns.batch(HOME, "ip", *[f"addr add {address}/24 dev eth0" for address in CLIENTS], "link set eth0 up",
                 f"route add default via {LAN}.1")
     netns.nft(device, "flush ruleset\n" + fw4(fully_random))
+
+
+def make_server(server="pub", chain_pre=None):
+    """A public server gets fw4's rules, a rule that opens WireGuard's port, and a zone for the tunnel. chain_pre: what
+    fw4 includes at the top of its forward chain (default: the file that the package ships)."""
+    before = CHAIN_PRE.read_text() if chain_pre is None else chain_pre
+    netns.nft(server, f"""flush ruleset
+{fw4()}
+insert rule inet fw4 input_wan udp dport 51820 counter accept
+insert rule inet fw4 forward iifname "wg0" oifname "wg0" accept
+""")
+    for line in before.splitlines():
+        if line.strip() and not line.startswith("#"):
+            netns.nft(server, f"insert rule inet fw4 forward {line}")
 
 
 def forget(device, *words):
