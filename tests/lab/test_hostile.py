@@ -163,7 +163,8 @@ def test_hostile_publisher(make_lab, interpreter):
     stage[0] = "crowd"
     time.sleep(6)
     print(f"memory {memory} -> {subscriber.memory_kb()} kB")
-    assert subscriber.memory_kb() < memory + 4096
+    # An event is taken up to 1 MB; CPython's allocator keeps about four times that, as the pieces lie.
+    assert subscriber.memory_kb() < memory + (4096 if interpreter == "micropython" else 8192)
     stage[0] = "over"
     hostile.close()
     complaints = [line for line in subscriber.log()[log_before:].splitlines() if "refused" in line]
