@@ -57,10 +57,11 @@ class Answer:
 
 
 class Daemon:
-    """config: the text of the configuration file. environment: what is added to the daemon's."""
+    """config: the text of the configuration file. environment: what is added to the daemon's. user: whom it becomes,
+    root without one."""
 
-    def __init__(self, lab, host, interpreter, config, environment=None):
-        self.host, self.interpreter = host, interpreter
+    def __init__(self, lab, host, interpreter, config, environment=None, user=None):
+        self.host, self.interpreter, self._user = host, interpreter, user
         self.folder = lab.folder / host
         self.folder.mkdir(exist_ok=True)
         self.config_path = self.folder / "config"
@@ -84,8 +85,14 @@ class Daemon:
         self.state_path.mkdir(exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self.socket_path.unlink()  # so that the new one's is the one we see
+        words = ["run"]
+        if self._user:
+            words = ["--user", self._user, "run"]
+            self.folder.parent.chmod(0o711)
+            for path in (self.folder, *self.folder.rglob("*")):
+                shutil.chown(path, self._user)
         with open(self.log_path, "ab") as log:
-            self._process = subprocess.Popen(self._words("run"), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self._process = subprocess.Popen(self._words(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              cwd=PACKAGE, env=self._environment)
         if ready:
             wait_for(lambda: self.socket_path.exists() or not self.running, ready, f"{self.host}'s daemon is up")

@@ -1,4 +1,5 @@
-"""The routers' rules: five kinds of NAT, and the firewalls of a server and of a device.
+"""The routers' rules: five kinds of NAT, and the firewalls of a server (which lets the relay's packets through) and of
+a device.
 
 | kind            | a client's source port outside                              | who may send to it         |
 |-----------------|-------------------------------------------------------------|----------------------------|
@@ -80,6 +81,7 @@ table inet filter {
   chain forward {
     type filter hook forward priority 0; policy drop
     iifname wg0 oifname wg0 accept
+    meta mark 0x77000001 accept
   }
 }
 """

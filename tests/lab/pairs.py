@@ -1,4 +1,7 @@
 """Publishers and subscribers set up as a user would: a token for each remote device, names for the clients."""
+import base64
+
+import wireguard_lab as wireguard
 from daemon import uci
 from waiting import wait_for
 
@@ -24,30 +27,35 @@ def publisher_config(lab, server, excluded=(), clients=None, **options):
     return uci(*sections)
 
 
-def subscriber_config(lab, device, servers=None, excluded=(), keepalive=10, **options):
-    """The remote device's configuration: it follows these servers (default: all)."""
+def subscriber_config(lab, device, servers=None, excluded=(), keepalive=10, paths=None, **options):
+    """The remote device's configuration: it follows these servers (default: all). paths: {client: its policy}"""
     keep = lab.folder / device / "keep"
     keep.mkdir(parents=True, exist_ok=True)
     (keep / "token").write_text(token_of(device))
     (keep / "token").chmod(0o600)
+    (keep / "beacon.key").write_bytes(base64.b64encode(wireguard.beacon_secret(device)) + b"\n")
+    (keep / "beacon.key").chmod(0o640)
     sections = [("wgp2p", "global", {"keep_dir": keep, "log_level": "debug"})]
     for server in servers or lab.servers:
         sections.append(("subscriber", server, {"interface": "wg0", "publisher": lab.tunnel(server),
                                                 "keepalive": keepalive, **options}))
-    return uci(*sections, *client_sections(lab, excluded))
+    return uci(*sections, *client_sections(lab, excluded, paths))
 
 
-def client_sections(lab, excluded=()):
+def client_sections(lab, excluded=(), paths=None):
     """A named peer section for each client."""
     return [("peer", {"name": client, "public_key": lab.key(client),
-                      **({"exclude": "1"} if client in excluded else {})}) for client in lab.clients]
+                      **({"exclude": "1"} if client in excluded else {}),
+                      **({"path": paths[client]} if client in (paths or {}) else {})}) for client in lab.clients]
 
 
-def start_all(lab, interpreter):
-    """A publisher on every server and a subscriber on every device, connected. ({server: Daemon}, {device: Daemon})"""
-    publishers = {server: lab.daemon(server, interpreter, publisher_config(lab, server)).start()
+def start_all(lab, interpreter, user=None, **options):
+    """A publisher on every server and a subscriber on every device, connected. ({server: Daemon}, {device: Daemon})
+
+    user: whom the daemons become; options: of the publishers."""
+    publishers = {server: lab.daemon(server, interpreter, publisher_config(lab, server, **options), user=user).start()
                   for server in lab.servers}
-    subscribers = {device: lab.daemon(device, interpreter, subscriber_config(lab, device)).start()
+    subscribers = {device: lab.daemon(device, interpreter, subscriber_config(lab, device), user=user).start()
                    for device in lab.devices}
     for daemon in subscribers.values():
         for server in lab.servers:
@@ -55,9 +63,9 @@ def start_all(lab, interpreter):
     return publishers, subscribers
 
 
-def start_pair(lab, interpreter):
-    """(publisher, subscriber) of the first server and the first device, connected."""
-    publishers, subscribers = start_all(lab, interpreter)
+def start_pair(lab, interpreter, user=None, **options):
+    """(publisher, subscriber) of the first server and the first device, connected. Arguments as start_all's."""
+    publishers, subscribers = start_all(lab, interpreter, user, **options)
     return publishers[lab.servers[0]], subscribers[lab.devices[0]]
 
 

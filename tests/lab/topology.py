@@ -269,14 +269,21 @@ class Topology:
         hosts = [*self.servers, *self.devices, *self.clients]
         return next((host for host in hosts if self.key(host) == key), None)
 
-    def wg_config(self, host, keepalive=10, endpoints=None):
+    def wg_config(self, host, keepalive=10, endpoints=None, profile="classic"):
         """The host's configuration for `wg setconf`: a server's has everybody without endpoints, a device's
         its servers with and the clients without, a client's its servers and devices (both with keepalive).
 
         endpoints: {peer: endpoint or None} in place of what endpoint(peer) says; a client whose config
-        leaves out a device altogether has {device: ""}."""
-        endpoints = endpoints or {}
+        leaves out a device altogether has {device: ""}. profile: "one" is that of a client whose devices have
+        no endpoint, but a beacon each, at their endpoint."""
+        endpoints = dict(endpoints or {})
         sections = []
+        if profile == "one":
+            for device in self.devices:
+                if endpoints.get(device) != "":
+                    at = endpoints.get(device) or self.endpoint(device)
+                    sections.append(wireguard.beacon_section(device, host, at, keepalive))
+                    endpoints[device] = None
         for peer in [*self.servers, *self.devices, *self.clients]:
             same_role = any(host in names and peer in names for names in (self.servers, self.devices, self.clients))
             if same_role or endpoints.get(peer) == "":
@@ -287,10 +294,10 @@ class Topology:
                 peer, f"{self.tunnel(peer)}/32", address, keepalive if known else 0))
         return wireguard.config(host, self.port(host), sections)
 
-    def wg_up(self, host, keepalive=10, endpoints=None):
+    def wg_up(self, host, keepalive=10, endpoints=None, profile="classic"):
         """Make a host's wg0. For a client this is what switching on the WireGuard app does. Returns the
         monotonic time just before the device came up. Arguments as wg_config's."""
-        text = self.wg_config(host, keepalive, endpoints)
+        text = self.wg_config(host, keepalive, endpoints, profile)
         start = time.monotonic()
         wireguard.up(host, text, f"{self.tunnel(host)}/{TUNNEL_BITS}")
         return start
@@ -318,9 +325,9 @@ class Topology:
 
     # -- programs --------------------------------------------------------------------------------
 
-    def daemon(self, host, interpreter, config, environment=None):
+    def daemon(self, host, interpreter, config, environment=None, user=None):
         """A Daemon on a host, not yet started, which ends with the lab."""
-        made = Daemon(self, host, interpreter, config, environment)
+        made = Daemon(self, host, interpreter, config, environment, user)
         self.daemons.append(made)
         return made
 

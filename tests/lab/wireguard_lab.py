@@ -3,6 +3,7 @@ import base64
 import collections
 import functools
 import hashlib
+import hmac
 
 import netns
 
@@ -30,6 +31,23 @@ def peer_section(host, allowed_ips, endpoint=None, keepalive=0):
     # said even when it is off: `wg syncconf` leaves a keepalive alone that its file does not mention
     lines.append(f"PersistentKeepalive = {keepalive}")
     return "\n".join(lines) + "\n"
+
+
+def beacon_secret(device):
+    """What lies in the beacon.key of a device: 32 bytes, always the same."""
+    return hashlib.sha256(b"wgp2p lab beacon " + device.encode()).digest()
+
+
+def beacon_key(device, client):
+    """The public key of a client's beacon at a device, which nobody has the private key of."""
+    made = bytearray(hmac.digest(beacon_secret(device), base64.b64decode(public_key(client)), "sha256"))
+    made[31] &= 0x7F  # X25519 has 255 bits
+    return base64.b64encode(made).decode()
+
+
+def beacon_section(device, client, endpoint, keepalive):
+    return "\n".join(["[Peer]", f"PublicKey = {beacon_key(device, client)}", f"Endpoint = {endpoint}",
+                      f"PersistentKeepalive = {keepalive}"]) + "\n"
 
 
 def config(host, port, sections):
