@@ -1,0 +1,108 @@
+"""Hears the beacons of clients: handshake initiations to a key that nobody holds, from wherever a client is now.
+
+A beacon names itself by its mac1, a checksum keyed with the beacon's public key (WireGuard's whitepaper, 5.4.4). It
+proves nothing: who has seen one can send it again from elsewhere. So it only names an address that is worth a try (see
+copier.py). Anybody can send what looks like one, and each check costs a hash, so there are at most 4 for a packet and
+40 a second in all, and a message that came before is not looked at again.
+"""
+import struct
+
+from . import wgpacket
+from .addr import format_endpoint
+from .compat import AF_INET, AF_INET6, SOCK_RAW, attach_filter, open_socket, sockaddr_text
+from .initiations import initiation_filter
+from .tap import Tap
+
+_UDP = 17
+_SIZE = 8 + 148
+_IPV4_SIZE = 60 + _SIZE  # with the longest IP header
+_AT_ONCE, _A_SECOND = 4, 40
+_SEEN_MOST = 64
+_MAC1 = 116
+
+
+class Beacons:
+    """Calls `heard(key, endpoint)` for a beacon to `port` of one of the wanted clients. Raises OSError (EPERM: needs
+    CAP_NET_RAW)."""
+
+    def __init__(self, loop, port, heard):
+        self._loop = loop
+        self._heard = heard
+        self._clients = []  # (key, Mac1), whose turn it is first
+        self._last = {}  # key: where its beacon came from last
+        self._seen = []  # mac1 of the messages of late
+        self._second_ms, self._hashes = loop.now(), 0
+        self._taps = []
+        try:
+            self._open(AF_INET, port, _IPV4_SIZE, self._heard_v4)
+            try:
+                self._open(AF_INET6, port, _SIZE, self._heard_v6)
+            except OSError:  # a kernel without IPv6
+                pass
+        except OSError:
+            self.close()
+            raise
+
+    def _open(self, family, port, size, heard):
+        sock = open_socket(family, SOCK_RAW, _UDP)
+        try:
+            attach_filter(sock, initiation_filter(family, port))
+        except OSError:
+            sock.close()
+            raise
+        self._taps.append(Tap(self._loop, sock, size, heard))
+
+    def want(self, clients):
+        """Whose beacons: {key: wgpacket's Mac1 of the client's beacon key}."""
+        known = [key for key, _ in self._clients if key in clients]
+        self._clients = [(key, clients[key]) for key in known + sorted([key for key in clients if key not in known])]
+        for key in list(self._last):
+            if key not in clients:
+                del self._last[key]
+
+    def _heard_v4(self, packets):
+        for data, address in packets:
+            start = 4 * (data[0] & 15) if data else 0
+            self._take(address, data[start:])
+
+    def _heard_v6(self, packets):
+        for data, address in packets:
+            self._take(address, data)
+
+    def _take(self, address, datagram):
+        port = struct.unpack_from("!H", datagram, 0)[0] if len(datagram) == _SIZE else 0
+        message = datagram[8:]
+        mac1 = message[_MAC1:_MAC1 + 16]
+        if not port or mac1 in self._seen:
+            return
+        endpoint = format_endpoint(sockaddr_text(address)[0].partition("%")[0], port)
+        key = self._whose(message, endpoint)
+        if key is not None:
+            self._seen = self._seen[1 - _SEEN_MOST:] + [mac1]
+            self._last[key] = endpoint
+            self._heard(key, endpoint)
+
+    def _whose(self, message, endpoint):
+        """The client whose beacon this is; first those whose beacon came from there before, then whose turn it is."""
+        tried = [row for row in self._clients if self._last.get(row[0]) == endpoint][:_AT_ONCE]
+        others = [row for row in self._clients if row not in tried][:_AT_ONCE - len(tried)]
+        for key, mac1 in tried + others:
+            if not self._may_hash():
+                return None
+            if wgpacket.is_for(message, mac1):
+                return key
+        self._clients = [row for row in self._clients if row not in others] + others
+        return None
+
+    def _may_hash(self):
+        now = self._loop.now()
+        if now - self._second_ms >= 1000:
+            self._second_ms, self._hashes = now, 0
+        self._hashes += 1
+        return self._hashes <= _A_SECOND
+
+    def close(self):
+        """No more calls."""
+        for tap in self._taps:
+            tap.close()
+        self._taps = []
