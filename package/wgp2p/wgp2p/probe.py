@@ -6,9 +6,12 @@ alone tells nothing. A data packet does: WireGuard itself answers one with a kee
 goes back (section 6.5 of the WireGuard paper, "Passive Keepalive"), whatever the client's firewall thinks of it.
 """
 from .addr import format_ip, parse_network
-from .compat import AF_INET, AF_INET6, SOCK_DGRAM, bind_to_device, open_socket, sockaddr
+from .compat import AF_INET, AF_INET6, SOCK_DGRAM, SOCK_RAW, bind_to_device, open_socket, sockaddr
 
 _DISCARD = 9  # RFC 863
+_ICMP, _ICMPV6 = 1, 58
+# Echo requests (RFC 792; RFC 4443, where the kernel adds the checksum): no identifier, since nobody reads the answer.
+_ECHO, _ECHO_V6 = b"\x08\0\xf7\xff\0\0\0\0", b"\x80\0\0\0\0\0\0\0"
 
 
 def host_of(allowed_ips):
@@ -26,9 +29,21 @@ def host_of(allowed_ips):
 
 def send(interface, ip):
     """Send an empty datagram through the interface to the discard port of a tunnel address. OSError."""
-    sock = open_socket(AF_INET6 if ":" in ip else AF_INET, SOCK_DGRAM)
+    _send(interface, ip, SOCK_DGRAM, 0, b"", _DISCARD)
+
+
+def echo(interface, ip):
+    """Send an ICMP echo request through the interface to a tunnel address: most phones answer at once. OSError."""
+    if ":" in ip:
+        _send(interface, ip, SOCK_RAW, _ICMPV6, _ECHO_V6, 0)
+    else:
+        _send(interface, ip, SOCK_RAW, _ICMP, _ECHO, 0)
+
+
+def _send(interface, ip, kind, protocol, data, port):
+    sock = open_socket(AF_INET6 if ":" in ip else AF_INET, kind, protocol)
     try:
         bind_to_device(sock, interface)
-        sock.sendto(b"", sockaddr(ip, _DISCARD))
+        sock.sendto(data, sockaddr(ip, port))
     finally:
         sock.close()

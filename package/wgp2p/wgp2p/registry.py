@@ -22,6 +22,7 @@ class Entry:
         self.first_ms = now
         self.handshake_ms = None  # when the handshake's time was seen to change
         self.quiet = False
+        self.doubted = None  # an endpoint that we set ourselves, where nothing has come from yet
         self.restored = False  # the endpoint is remembered, and nothing has come from there yet
         self.seq = 0
 
@@ -91,8 +92,10 @@ class Registry:
             entry.peer = peer
         quiet = entry.is_quiet(now)
         restored = entry.restored and not heard
+        if heard:
+            entry.doubted = None
         # A re-created interface has no endpoint until something comes in: what was known is still the best guess.
-        endpoint = peer.endpoint or entry.endpoint
+        endpoint = entry.endpoint if peer.endpoint in (None, entry.doubted) else peer.endpoint
         changed = (endpoint != entry.endpoint or quiet != entry.quiet or restored != entry.restored
                    or (old is not None and peer is not old and peer.allowed_ips != old.allowed_ips))
         entry.endpoint, entry.quiet, entry.restored = endpoint, quiet, restored
