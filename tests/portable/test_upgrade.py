@@ -71,7 +71,7 @@ def test_a_beacon_has_every_second_turn():
 def test_a_beacon_alone():
     said = [(ms, "beacon", OTHER) for ms in range(0, 100000, 5000)]
     tried = play(relaying(None), 80000, said)
-    assert tried == [(ms, OTHER) for ms in (0, 1000, 2000, 65000, 66000, 67000)], "again with a beacon of a minute later"
+    assert tried == [(ms, OTHER) for ms in (0, 1000, 2000, 65000, 66000, 67000)], "a minute later again"
 
 
 def test_forged_beacons_cost_little():

@@ -18,7 +18,7 @@ import struct
 
 from . import links, log
 from .addr import parse_endpoint, parse_ip
-from .compat import AF_PACKET, SOCK_DGRAM, attach_filter, open_socket, sockaddr_packet
+from .compat import AF_PACKET, ENETUNREACH, SOCK_DGRAM, attach_filter, open_socket, sockaddr_packet
 from .rawudp import RawUdp
 from .tap import Tap
 
@@ -75,7 +75,7 @@ class Copier:
         WireGuard's listen port. Raises OSError where that cannot be done (no route, no CAP_NET_RAW)."""
         relay, (ip, to_port) = parse_endpoint(relay), parse_endpoint(candidate)
         header = 8 + (_IPV6 if ":" in relay[0] else _IPV4)
-        name, index, _ = _route(relay[0])
+        index = _route(relay[0])[1]
         source = _route(ip)[2]
         left = [COPIES]
 
@@ -93,7 +93,7 @@ class Copier:
             sock = open_socket(AF_PACKET, SOCK_DGRAM)  # hears nothing before it is bound
             self._tap = Tap(self._loop, sock, header + LARGEST, heard)
             attach_filter(sock, capture_filter(relay, port))
-            sock.bind(sockaddr_packet(name, index, _ETH_P_ALL))
+            sock.bind(sockaddr_packet(index, _ETH_P_ALL))
             probe()
         except OSError:
             self.close()
@@ -124,7 +124,7 @@ def _route(ip):
     try:
         found = links.route(ip)
     except ValueError:  # no answer that could be read
-        raise OSError(links.ENETUNREACH)
+        raise OSError(ENETUNREACH)
     if found[2] is None:
-        raise OSError(links.ENETUNREACH)
+        raise OSError(ENETUNREACH)
     return found
