@@ -18,8 +18,8 @@ class FakeClient:
         self.streams.append(stream)
         return stream
 
-    def get(self, loop, ip, port, path, headers, done, timeout_ms, device=None, max_body=65536):
-        request = FakeGet(path, headers, device, done)
+    def get(self, loop, ip, port, path, headers, done, timeout_ms, device=None, max_body=65536, method="GET", body=b""):
+        request = FakeGet(path, headers, device, done, method, body)
         request.where = (ip, port)
         self.gets.append(request)
         return request
@@ -30,9 +30,10 @@ class FakeClient:
 
 
 class FakeGet:
-    def __init__(self, path, headers, device, done):
-        http.request("GET", path, "x", headers)  # raises ValueError as the real one does
+    def __init__(self, path, headers, device, done, method, body):
+        http.request(method, path, "x", headers, body)  # raises ValueError as the real one does
         self.path, self.headers, self.device = path, headers, device
+        self.method, self.body = method, body
         self.closed = False
         self._done = done
 

@@ -94,6 +94,44 @@ def row(number, endpoint=HOME, **more):
     return value
 
 
+# -- the relay ----------------------------------------------------------------------------------------
+
+def test_sessions_are_told_where_the_server_relays():
+    with Bench() as bench:
+        bench.connect(row(1))
+        assert not bench.link.relays
+        bench.link.tell_session(key(1), [[1, 2]])
+        assert not bench.client.gets, "an old publisher is told nothing"
+        bench.stream.say("snapshot", dict(snapshot(row(1)), relay=True), "boot-2")
+        assert bench.link.relays
+        bench.link.tell_session(key(1), [[1, 2]])
+        request = bench.client.gets[0]
+        assert (request.method, request.path, request.device) == ("POST", "/api/relay", "wg0")
+        assert json.loads(request.body) == {"public_key": key(1), "sessions": [[1, 2]]}
+        assert request.headers["Authorization"] == "Bearer " + TOKEN
+        for _ in range(20):
+            bench.link.tell_session(key(1), [[1, 2]])
+        assert len(bench.client.gets) == 8, "no more at a time"
+        request.answer(409, {"error": "no"})
+        bench.client.gets[1].fail()
+        assert not bench.stream.closed and bench.link.problem == ""
+        bench.link.tell_session(key(1), [[1, 2]])
+        assert len(bench.client.gets) == 9
+        bench.link.close()
+        assert not bench.client.open()
+
+
+def test_what_a_server_says_of_its_relay():
+    with Bench() as bench:
+        bench.connect(row(1))
+        for word, relays in ((True, True), (False, False), (1, False), ("true", False), (None, False)):
+            bench.stream.say("snapshot", dict(snapshot(row(1)), relay=word), "boot-2")
+            assert bench.link.relays is relays
+        bench.stream.end("gone")
+        bench.link.tell_session(key(1), [[1, 2]])
+        assert not bench.client.gets, "nobody is there to be told"
+
+
 # -- the event stream -------------------------------------------------------------------------------
 
 def test_what_is_asked_for():

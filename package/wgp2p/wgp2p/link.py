@@ -3,6 +3,8 @@
 It turns what the network says into checked `Report`s and knows whether the connection lives. What comes in is
 untrusted: bounded, validated, and refused in whole or in part with one line in the log.
 """
+import json
+
 from . import client, log
 from .addr import canonical_endpoint, is_unicast, parse_endpoint
 from .compat import b64decode, json_loads, random_below
@@ -19,6 +21,7 @@ _SNAPSHOT_LIMIT = 1 << 20
 _HANDSHAKE_QUIET_MS = 150000  # WireGuard shakes hands every 120 s, when it next has something to send
 _SECONDS_MOST = 10000000000  # beyond this is neither a time nor an age in seconds
 _ID_MOST = 80
+_TOLD_MOST = 8
 
 
 class Report:
@@ -46,6 +49,7 @@ class Link:
         self._token = token
         self._listener = listener
         self._stream = self._request = self._timer = self._watch = None
+        self._told = []  # requests under way
         self._last_id = None
         self._failures = 0
         self._no_events_ms = None  # when the server last had no event stream
@@ -53,6 +57,7 @@ class Link:
         self._closed = False
         self.mode, self.problem, self.refused = "connecting", "not connected yet", None
         self.connected_ms = None  # since when, or None
+        self.relays = False  # whether its server passes packets on to our clients
         self.you = None  # our own endpoint as the publisher sees it
         self.lost_ms = loop.now()  # since when there is no connection, or None
         self._connect()
@@ -168,6 +173,7 @@ class Link:
         peers = data.get("peers")
         if not isinstance(peers, list):
             raise ValueError("no list of peers")
+        self.relays = data.get("relay") is True
         fetched = data.get("fetched_at")
         self._listener.reported(self, self._reports(peers, fetched if _is_number(fetched) else None), True)
         self._remember_you(data.get("you"))
@@ -212,6 +218,22 @@ class Link:
         if not isinstance(quiet, bool):
             quiet = age_ms is not None and age_ms >= _HANDSHAKE_QUIET_MS
         return Report(key, endpoint, age_ms, quiet)
+
+    def tell_session(self, key, sessions):
+        """Tell the relay which sessions we have with a client: [[index towards us, index towards it], ...]. Nobody
+        waits for the answer: without it the relay learns a session with its next handshake."""
+        if self.relays and self.connected_ms is not None and len(self._told) < _TOLD_MOST:
+            body = json.dumps({"public_key": key, "sessions": sessions}).encode()
+            told = []
+
+            def done(response, error):
+                self._told.remove(told[0])
+                if error is not None or response.status != 200:
+                    log.debug("publisher %s: a session is not taken: %s" % (self.label, error or response.status))
+
+            told.append(client.get(self._loop, self.ip, self.port, "/api/relay", self._authorization(), done,
+                                   _POLL_TIMEOUT_MS, device=self._interface, method="POST", body=body))
+            self._told += told
 
     def _remember_you(self, data):
         endpoint = data.get("endpoint") if isinstance(data, dict) else None
@@ -297,6 +319,8 @@ class Link:
         """Stop following."""
         self._closed = True
         self._drop()
+        for request in self._told:
+            request.close()
 
 
 def _is_number(value):

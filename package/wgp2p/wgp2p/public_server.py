@@ -148,6 +148,11 @@ class PublicServer:
         else:
             self.hurry()
 
+    def relay(self):
+        """Where this server relays: its WireGuard endpoint as we know it, or None."""
+        relays = self.link is not None and self.link.relays
+        return self._peer.endpoint if relays and self._peer is not None else None
+
     def status(self, now):
         """What status says of this publisher."""
         link = self.link
@@ -157,7 +162,7 @@ class PublicServer:
                 "connected_age": age_s(now, link.connected_ms) if link else None,
                 "tunnel_age": age_s(now, self._rx_ms) if self._peer is not None and self._peer.rx else None,
                 "refused": link.refused if link else None,
-                "you": link.you if link else None}
+                "you": link.you if link else None, "relays": link.relays if link else False}
 
     def close(self):
         """Stop following."""
