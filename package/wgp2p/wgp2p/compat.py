@@ -39,6 +39,7 @@ if MICROPYTHON:
     import uctypes
 
     _libc = ffi.open(None)
+    _recvfrom = _libc.func("l", "recvfrom", "iPLiPP")
 else:
     import array
     import signal
@@ -148,6 +149,18 @@ def receive(sock, buffer):
     if count < 0:
         raise OSError(os.errno())
     return bytes(memoryview(buffer)[:count])
+
+
+def receive_from(sock, buffer):
+    """(the bytes of one datagram, its sender's address for `sockaddr_text`), read as `receive` does. OSError."""
+    if not MICROPYTHON:
+        count, address = sock.recvfrom_into(buffer)
+        return bytes(memoryview(buffer)[:count]), address
+    address = bytearray(28)
+    count = _recvfrom(sock.fileno(), buffer, len(buffer), 0, address, bytearray(struct.pack("I", len(address))))
+    if count < 0:
+        raise OSError(os.errno())
+    return bytes(memoryview(buffer)[:count]), bytes(address)
 
 
 def shut_down_output(sock):
