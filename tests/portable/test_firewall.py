@@ -50,12 +50,12 @@ class Bench:
         self.runs.append(Run(stdin.decode(), done))
         return self.runs[-1]
 
-    def _is_there(self):
+    def _is_there(self, _):
         if self.kernel_error:
             raise FirewallError(self.kernel_error)
         return self.there
 
-    def _delete(self):
+    def _delete(self, _):
         if self.kernel_error:
             raise FirewallError(self.kernel_error)
         self.calls.append("delete")

@@ -1,4 +1,4 @@
-"""Our table in nftables: loaded whole with nft(8), loaded again when somebody has flushed it away, deleted at the end.
+"""A table of ours in nftables: loaded whole with nft(8), loaded again when somebody has flushed it away, deleted at the end.
 
 After every transaction the kernel says that there is a new generation of the ruleset (linux/netfilter/nf_tables.h,
 group NFNLGRP_NFTABLES). Of all that it says in that group a BPF program lets only this pass, one short message for a
@@ -7,20 +7,18 @@ whole `fw4 reload`; then we ask for our table by its name, once for many changes
 import errno
 import struct
 
-from . import log, netlink, process
+from . import log, netlink, nftmessage, process
 from .compat import AF_NETLINK, SOCK_RAW, attach_filter, open_socket, sockaddr_netlink
 from .netlink_socket import ask
 from .ruleset import TABLE
 from .tap import Tap
 
 _GROUP = 1 << 6  # NFNLGRP_NFTABLES is the seventh
-_SUBSYSTEM, _INET, _POSTROUTING = 10, 1, 4  # NFNL_SUBSYS_NFTABLES, NFPROTO_INET, NF_INET_POST_ROUTING
-_BATCH_BEGIN, _BATCH_END = 16, 17
-_GET_TABLE, _DELETE_TABLE, _GET_CHAIN, _NEW_GENERATION = [_SUBSYSTEM << 8 | number for number in (1, 2, 4, 15)]
-_TABLE_NAME, _CHAIN_TABLE, _CHAIN_HOOK, _CHAIN_TYPE, _HOOK_NUMBER = 1, 1, 4, 7, 1
+_POSTROUTING = 4  # NF_INET_POST_ROUTING
+_CHAIN_TABLE, _CHAIN_HOOK, _CHAIN_TYPE, _HOOK_NUMBER = 1, 4, 7, 1
 _LDH_ABS, _JEQ, _RET = 0x28, 0x15, 0x06  # linux/filter.h
 # BPF reads in network order, the message's type is in the machine's.
-_WANTED = struct.unpack("!H", struct.pack(netlink.ORDER + "H", _NEW_GENERATION))[0]
+_WANTED = struct.unpack("!H", struct.pack(netlink.ORDER + "H", nftmessage.NEW_GENERATION))[0]
 GENERATION_FILTER = [(_LDH_ABS, 0, 0, 4), (_JEQ, 0, 1, _WANTED), (_RET, 0, 0, 64), (_RET, 0, 0, 0)]
 
 _SETTLE_MS, _CHECK_EVERY_MS = 500, 5000
@@ -42,32 +40,54 @@ def _ask(request, take):
         raise FirewallError(str(error))
 
 
-def _ours(kind, flags, sequence):
-    return netlink.message(kind, flags, sequence, struct.pack("BBH", _INET, 0, 0)
-                           + netlink.string(_TABLE_NAME, TABLE))
-
-
-def is_there():
+def is_there(table=TABLE):
     """Whether our table is in the kernel. FirewallError."""
-    error = _ask(lambda sequence: _ours(_GET_TABLE, netlink.REQUEST | netlink.ACK, sequence),
-                 lambda data, start, end: None)
+    error = _ask(lambda sequence: nftmessage.get_table(sequence, table), lambda data, start, end: None)
     if error and error != errno.ENOENT:
         raise FirewallError("nftables does not answer (errno %d)" % error)
     return not error
 
 
-def delete_table():
+def delete_table(table=TABLE):
     """Take our table away, whether it is there or not. FirewallError."""
-    mark = struct.pack("!BBH", 0, 0, _SUBSYSTEM)
-
-    def request(sequence):  # one sequence for all: the kernel may refuse the whole batch at its first message
-        return (netlink.message(_BATCH_BEGIN, netlink.REQUEST, sequence, mark)
-                + _ours(_DELETE_TABLE, netlink.REQUEST | netlink.ACK, sequence)
-                + netlink.message(_BATCH_END, netlink.REQUEST, sequence, mark))
-
-    error = _ask(request, lambda data, start, end: None)
+    error = _ask(lambda sequence: nftmessage.batch(sequence, [nftmessage.delete_table(table)]),
+                 lambda data, start, end: None)
     if error and error not in (errno.ENOENT, errno.EOPNOTSUPP):  # a kernel without nf_tables has none either
-        raise FirewallError("the table inet %s cannot be deleted (errno %d)" % (TABLE, error))
+        raise FirewallError("the table inet %s cannot be deleted (errno %d)" % (table, error))
+
+
+def elements(name, table):
+    """The elements of a set or map, as nftmessage.Element. FirewallError."""
+    for _ in range(3):  # what changes meanwhile makes the kernel's walk skip some
+        found = []
+        try:
+            answer = ask(netlink.NETFILTER, lambda sequence: nftmessage.dump_elements(sequence, table, name),
+                         lambda data, start, end, found=found: found.extend(nftmessage.read_elements(data, start, end)))
+        except netlink.NetlinkError as error:
+            raise FirewallError(str(error))
+        if answer.error or not answer.interrupted:
+            break
+    if answer.error:
+        raise FirewallError("the elements of %s cannot be read (errno %d)" % (name, answer.error))
+    return found
+
+
+def counter(name, table):
+    """(packets, bytes) of a named counter. FirewallError."""
+    found = []
+    error = _ask(lambda sequence: nftmessage.get_counter(sequence, table, name),
+                 lambda data, start, end: found.append(nftmessage.read_counter(data, start, end)))
+    if error or not found or found[0] is None:
+        raise FirewallError("the counter %s cannot be read (errno %d)" % (name, error))
+    return found[0]
+
+
+def change(requests):
+    """Make these changes of nftmessage (lists of `add`, `delete`, `flush`) in one transaction. Gives an errno, 0 for
+    success. FirewallError."""
+    if not requests:
+        return 0
+    return _ask(lambda sequence: nftmessage.batch(sequence, requests), lambda data, start, end: None)
 
 
 def others_translate():
@@ -89,7 +109,7 @@ def others_translate():
                 and netlink.read_string(data, *values[_CHAIN_TABLE]) != TABLE):
             found.append(True)
 
-    error = _ask(lambda sequence: netlink.message(_GET_CHAIN, netlink.REQUEST | netlink.DUMP, sequence, bytes(4)), take)
+    error = _ask(lambda sequence: netlink.message(nftmessage.GET_CHAIN, netlink.REQUEST | netlink.DUMP, sequence, bytes(4)), take)
     if error:
         raise FirewallError("nftables does not answer (errno %d)" % error)
     return bool(found)
@@ -99,11 +119,17 @@ def others_translate():
 
 class Firewall:
     """Makes the kernel's table what `want` was told last. `loaded()` is called after every time that it was loaded,
-    `changed()` some time after others have changed the ruleset. `problem`: why the table is not there, or None."""
+    `failed()` after every time that it could not be, `changed()` some time after others have changed the ruleset.
+    `problem`: why the table is not there, or None.
 
-    def __init__(self, loop, loaded, changed):
+    With `over` the scripts are loaded over the table of an earlier run; one that does not go with the script is deleted
+    first."""
+
+    def __init__(self, loop, loaded, changed, table=TABLE, over=False, failed=lambda: None):
         self._loop = loop
-        self._loaded, self._changed = loaded, changed
+        self._loaded, self._changed, self._did_fail = loaded, changed, failed
+        self._table = table
+        self._over, self._deleted = over, False
         self.problem = None
         self._wanted, self._present = None, None  # None: nobody said; we do not know
         self._run, self._running = None, None  # the nft that runs, and its text
@@ -144,7 +170,7 @@ class Firewall:
             self._start(self._wanted)
         else:
             try:
-                delete_table()
+                delete_table(self._table)
             except FirewallError as error:
                 self._failed(str(error))
                 return
@@ -165,22 +191,36 @@ class Firewall:
             self._finish()
         elif result.code == 0:
             if self.problem is not None:
-                log.info("firewall: table inet %s is loaded" % TABLE)
+                log.info("firewall: table inet %s is loaded" % self._table)
             self._present, self.problem, self._pause_ms = self._running, None, _BACKOFF_MS
+            self._deleted = False
             self._apply()
             self._loaded()
         elif self._wanted != self._running:
             self._apply()
+        elif self._over and not self._deleted and self._delete():
+            self._start(self._wanted)
         else:
             said = "".join([chr(byte) if 32 <= byte < 127 else "?" for byte in result.err.split(b"\n")[0][:200]])
             self._failed("nft takes too long" if result.timed_out else "nft: " + (said or "status %d" % result.code))
 
+    def _delete(self):
+        """Whether a table that was in the way is gone now."""
+        self._deleted = True
+        try:
+            delete_table(self._table)
+        except FirewallError:
+            return False
+        return True
+
     def _failed(self, why):
+        self._deleted = False
         if why != self.problem:
             log.warning("firewall: " + why)
         self.problem = why
         self._retry = self._loop.call_later(self._pause_ms, self._apply)
         self._pause_ms = min(2 * self._pause_ms, _LONGEST_MS)
+        self._did_fail()
 
     def _cancel_retry(self):
         if self._retry is not None:
@@ -198,12 +238,12 @@ class Firewall:
         self._check = None
         self._checked_ms = self._loop.now()
         try:
-            gone = bool(self._present) and not is_there()
+            gone = bool(self._present) and not is_there(self._table)
         except FirewallError as error:
             log.debug("firewall: %s" % error)
             return
         if gone:
-            log.info("firewall: somebody has removed table inet %s, it is loaded again" % TABLE)
+            log.info("firewall: somebody has removed table inet %s, it is loaded again" % self._table)
             self._present = None
             self._apply()
         self._changed()
@@ -230,7 +270,7 @@ class Firewall:
         done, self._done = self._done, lambda: None
         try:
             if self._wanted is not None and self._present != "":
-                delete_table()
+                delete_table(self._table)
         except FirewallError as error:
             log.warning("firewall: %s" % error)
         done()
