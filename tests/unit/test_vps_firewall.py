@@ -5,9 +5,13 @@ import pytest
 from vpsworld import CABIN, PUBLISHER, SUBSCRIBER, Machine, Talk, go
 from wgp2p_install import installed, paths
 
-INPUT = ("inet", "filter", "input")
-ACCEPTS = ["-P INPUT ACCEPT", "-A INPUT -i lo -j ACCEPT"]
-DROPS = ["-P INPUT DROP", "-A INPUT -i lo -j ACCEPT"]
+INPUT, FORWARD = ("inet", "filter", "input"), ("inet", "filter", "forward")
+ACCEPTS = ["-P INPUT ACCEPT", "-A INPUT -i lo -j ACCEPT", "-P FORWARD ACCEPT"]
+DROPS = ["-P INPUT DROP", "-A INPUT -i lo -j ACCEPT", "-P FORWARD ACCEPT"]
+PASS = 'meta mark & 0xff0000ff == 0x77000001 accept comment "wgp2p"'
+MARKED = " -m mark --mark 0x77000001/0xff0000ff -m comment --comment wgp2p -j ACCEPT"
+DOCKER = ["-P INPUT ACCEPT", "-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER",
+          "-A FORWARD -j DOCKER-FORWARD", "-A DOCKER-USER -i eth0 -j DROP"]
 
 
 @pytest.fixture
@@ -106,7 +110,7 @@ def test_firewalld(machine):
     api = 'rich-rule=rule family="ipv4" destination address="10.7.0.1" port port="8080" protocol="tcp" accept'
     assert machine.firewall.zones - before == {
         (kept, zone, rule) for kept in (True, False)
-        for zone, rule in (("--zone=external", "port=51820/udp"), ("--zone=vpn", api))}
+        for zone, rule in (("--zone=external", "port=51820/udp"), ("--zone=external", "forward"), ("--zone=vpn", api))}
     add(machine, "install --yes")
     remove(machine)
     assert machine.firewall.zones == before
@@ -118,7 +122,6 @@ def test_nftables(machine):
     chains = machine.firewall.chains
     chains[INPUT] = ("input", "drop", [(1, "ct state established,related accept")])
     chains[("ip", "mine", "in")] = ("input", "accept", [(1, "tcp dport 25 reject")])
-    chains[("inet", "filter", "forward")] = ("forward", "drop", [])
     chains[("inet", "open", "input")] = ("input", "accept", [(1, "tcp dport 22 counter")])
     chains[("inet", "wgp2p", "input")] = ("input", "drop", [])
     before = copy.deepcopy(chains)
@@ -161,6 +164,40 @@ def test_nftables_sees_an_admin_s_rule(machine, rule):
     assert "ExecStartPre" not in unit(machine)
 
 
+def test_nftables_lets_through_what_is_relayed(machine):
+    chains = machine.firewall.chains
+    dropping = (FORWARD, ("ip", "mine", "fw"))
+    chains[FORWARD] = ("forward", "drop", [(1, "ct state established,related accept")])
+    chains[("ip", "mine", "fw")] = ("forward", "accept", [(1, 'iifname "eth0" jump other')])
+    for place in (("inet", "open", "forward"), ("inet", "wgp2p_relay", "forward"), ("inet", "firewalld", "forward"),
+                  ("ip", "docker-bridges", "filter-FORWARD"), ("bridge", "mine", "forward")):
+        chains[place] = ("forward", "accept" if place[1] == "open" else "drop", [])
+    before = copy.deepcopy(chains)
+    talk = add(machine)
+    for place in chains:
+        assert [rule for _, rule in chains[place][2]] == (
+            [PASS] if place in dropping else []) + [rule for _, rule in before[place][2]], place
+    at = talk.lines.index("the firewall must let through what the relay forwards:")
+    assert f"  nft 'insert rule inet filter forward {PASS}'" in talk.lines[at + 1:at + 3]
+    assert "ExecReload=+-/usr/local/bin/wgp2p firewall\n" in unit(machine)
+    chains[FORWARD][2].clear()  # loaded anew
+    assert go(machine, "firewall")[0] == 0 and [rule for _, rule in chains[FORWARD][2]] == [PASS]
+    chains[FORWARD][2].append((1, "ct state established,related accept"))
+    remove(machine)
+    assert chains == before
+
+
+def test_who_relays_nothing_needs_no_passage(machine):
+    machine.firewall.chains[FORWARD] = ("forward", "drop", [])
+    add(machine, SUBSCRIBER)
+    assert machine.firewall.chains[FORWARD][2] == []
+    add(machine)
+    assert len(machine.firewall.chains[FORWARD][2]) == 1
+    machine.put(paths.CONFIG, "config publisher\n\toption interface wg0\n\toption relay 0\n")
+    add(machine, "install --yes")
+    assert machine.firewall.chains[FORWARD][2] == [] and installed.load(machine).openings == []
+
+
 # -- iptables -------------------------------------------------------------------------------------------
 
 def test_iptables(machine):
@@ -185,6 +222,56 @@ def test_iptables_that_lets_all_in_is_left_alone(machine):
     talk = add(machine)
     assert machine.firewall.iptables["iptables"] == ACCEPTS
     assert "no firewall of this machine stands in the way" in talk.lines
+
+
+# -- what passes, and Docker ----------------------------------------------------------------------------
+
+def test_docker(machine):
+    """Its chain FORWARD drops, and its chain for others' rules comes first. IPv6 is as it was."""
+    machine.programs |= {"iptables", "ip6tables"}
+    machine.firewall.iptables["iptables"] = list(DOCKER)
+    machine.firewall.chains[("ip", "filter", "FORWARD")] = ("forward", "drop", [])  # the same, as nft shows it
+    talk = add(machine)
+    assert machine.firewall.iptables == {"iptables": DOCKER[:3] + ["-A DOCKER-USER" + MARKED] + DOCKER[3:]}
+    assert "  iptables -I DOCKER-USER" + MARKED in talk.lines and "docker.service" in unit(machine)
+    add(machine, "install --yes")
+    assert len(installed.load(machine).openings) == 1
+    remove(machine)
+    assert machine.firewall.iptables == {"iptables": DOCKER}
+
+
+def test_what_docker_has_not_made_yet_keeps_nothing_else_from_being_added(machine):
+    machine.programs |= {"iptables", "ip6tables"}
+    machine.firewall.iptables.update({"iptables": list(DOCKER), "ip6tables": ["-P INPUT DROP", "-P FORWARD DROP"]})
+    add(machine)
+    for rows in machine.firewall.iptables.values():  # a boot
+        rows[:] = ["-P INPUT ACCEPT", "-P FORWARD ACCEPT"]
+    code, talk = go(machine, "firewall")
+    assert code == 1 and "No chain/target/match" in talk.text()
+    assert machine.firewall.iptables["ip6tables"] == [
+        "-P INPUT ACCEPT", "-A INPUT -p udp --dport 51820 -m comment --comment wgp2p -j ACCEPT",
+        "-P FORWARD ACCEPT", "-A FORWARD" + MARKED]
+
+
+def test_ufw_leaves_what_is_forwarded_to_iptables(machine):
+    machine.programs |= {"ufw", "iptables", "ip6tables"}
+    before = ["-P INPUT DROP", "-A INPUT -j ufw-before-input", "-P FORWARD DROP", "-A FORWARD -j ufw-before-forward"]
+    machine.firewall.iptables.update({"iptables": list(before), "ip6tables": list(before)})
+    add(machine)
+    assert machine.firewall.ufw == UFW
+    for rows in machine.firewall.iptables.values():
+        assert rows == before[:3] + ["-A FORWARD" + MARKED] + before[3:]
+    assert "ExecStartPre=+-/usr/local/bin/wgp2p firewall\n" in unit(machine), "ufw does not keep this one"
+    remove(machine)
+    assert machine.firewall.ufw == set() and set(map(tuple, machine.firewall.iptables.values())) == {tuple(before)}
+
+
+def test_firewalld_beside_docker(machine):
+    machine.programs |= {"firewall-cmd", "iptables"}
+    machine.firewall.iptables["iptables"] = list(DOCKER)
+    add(machine)
+    assert (True, "--zone=external", "forward") in machine.firewall.zones
+    assert "-A DOCKER-USER" + MARKED in machine.firewall.iptables["iptables"]
 
 
 # -- what fails -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from vpsworld import ARCHIVE, BOAT, CABIN, PHONE, PUBLISHER, SERVER, SUBSCRIBER, TOKEN, VPS, Machine, Talk, go
-from wgp2p_install import paths
+from wgp2p_install import paths, unit
 
 from wgp2p import config
 
@@ -141,9 +141,8 @@ def test_a_dry_run_changes_nothing(machine):
         assert code == 0, talk.text()
         assert f"would write {paths.UNIT}" in talk.lines and "would make user wgp2p" in talk.lines
         assert machine.tree() == before
-    changing = {"useradd", "systemctl", "nft"}
-    assert not [words for words, _ in machine.ran if words[0] in changing or (
-        words[0] == "ufw" and words[1] != "status" and words[1] != "--dry-run")]
+    looks = (["nft", "-j", "list"], ["ufw", "status"], ["ufw", "--dry-run"], ["/usr/bin/python3", "-I", "-c"])
+    assert not [words for words, _ in machine.ran if words[:3] not in looks and words[:2] not in looks]
 
 
 def test_the_second_run_keeps_the_configuration_and_starts_anew(machine):
@@ -290,7 +289,7 @@ def test_uninstall_keeps_configuration_and_tokens_for_root(machine):
     assert owner(machine, paths.CONFIG) == (0o600, (0, 0))
     assert owner(machine, "/etc/wgp2p") == (0o700, (0, 0))
     assert owner(machine, "/etc/wgp2p/tokens/cabin") == (0o600, (0, 0))
-    assert ["/usr/sbin/nft", "add table inet wgp2p; delete table inet wgp2p"] in [words for words, _ in machine.ran]
+    assert ["/usr/sbin/nft", unit.NO_TABLES] in [words for words, _ in machine.ran]
     code, _ = go(machine, "install --yes")
     assert code == 0 and owner(machine, "/etc/wgp2p/tokens/cabin") == (0o600, (990, 990))
 
@@ -355,6 +354,57 @@ def test_files_of_a_daemon_that_ran_as_root_become_the_service_s_own(machine):
     assert owner(machine, "/etc/wgp2p/tokens/cabin") == (0o600, (990, 990))
     assert owner(machine, "/etc/wgp2p/endpoints-wg0.json") == (0o600, (990, 990))
     assert (pathlib.Path(machine.root) / "etc/wgp2p/link").lstat().st_ino not in machine.owners
+
+
+# -- forwarding -------------------------------------------------------------------------------------
+
+FORWARD = "/proc/sys/net/ipv4/ip_forward"
+RELAYLESS = "config publisher\n\toption interface wg0\n\toption relay 0\n"
+
+
+def forwards(machine, words, talk, before="0\n"):
+    """Whether it forwards after an installation, and what was said."""
+    machine.put(FORWARD, before)
+    code, talk = go(machine, words, talk)
+    assert code == 0, talk.text()
+    assert machine.exists(paths.SYSCTL) == (machine.text(FORWARD) != before)
+    return machine.text(FORWARD) == "1\n", talk.text()
+
+
+@pytest.mark.parametrize("words, talk, on", [
+    (PUBLISHER, None, False), (PUBLISHER + " --forward", None, True), (PUBLISHER.replace(" --yes", ""), Talk(), False),
+    (PUBLISHER.replace(" --yes", ""), Talk(["y"]), True), (PUBLISHER.replace(" --yes", ""), Talk(["n"]), False),
+    (PUBLISHER + " --forward --dry-run", None, False)])
+def test_forwarding_is_switched_on_by_who_says_so(machine, words, talk, on):
+    got, said = forwards(machine, words, talk)
+    assert got == on and "forwards no packets (net.ipv4.ip_forward is 0)" in said
+    assert "would write /etc/sysctl.d/99-wgp2p.conf" in said or "--dry-run" not in words
+    if on:
+        assert "\nnet.ipv4.ip_forward = 1\n" in machine.text(paths.SYSCTL) and paths.MARK in machine.text(paths.SYSCTL)
+
+
+@pytest.mark.parametrize("words, config, before", [
+    (PUBLISHER, "", "1\n"), (SUBSCRIBER, "", "0\n"), (PUBLISHER, RELAYLESS, "0\n")])
+def test_forwarding_is_no_question_where_it_is_on_or_not_needed(machine, words, config, before):
+    machine.put(paths.CONFIG, config)
+    assert "ip_forward" not in forwards(machine, words + " --forward" * (words == PUBLISHER), None, before)[1]
+
+
+def test_forwarding_stays_as_the_owner_has_it(machine):
+    """A failed installation takes it back; an uninstallation takes only our file."""
+    machine.fails = ("restart",)
+    machine.put(FORWARD, "0\n")
+    assert go(machine, PUBLISHER + " --forward")[0] == 1
+    assert machine.text(FORWARD).strip() == "0" and not machine.exists(paths.SYSCTL)
+    machine.fails = ()
+    go(machine, PUBLISHER + " --forward")
+    _, talk = go(machine, "uninstall --purge --yes")
+    assert not machine.exists(paths.SYSCTL) and machine.text(FORWARD) == "1\n"
+    assert "net.ipv4.ip_forward stays on until the next start of this machine" in talk.lines
+    machine.put(paths.SYSCTL, "of somebody else")
+    go(machine, PUBLISHER)
+    go(machine, "uninstall --purge --yes")
+    assert machine.exists(paths.SYSCTL)
 
 
 # -- the file itself --------------------------------------------------------------------------------

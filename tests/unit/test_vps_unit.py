@@ -1,5 +1,6 @@
 """The service's unit: what it says, and what systemd's own programs say of it, where they are."""
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -19,7 +20,7 @@ def test_what_the_service_may_do():
     for name in ("AmbientCapabilities", "CapabilityBoundingSet"):
         assert values(text, name) == ["CAP_NET_ADMIN CAP_NET_RAW"]
     assert set(values(text, "RestrictAddressFamilies")[0].split()) == {
-        "AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"}
+        "AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK", "AF_PACKET"}
     assert values(text, "User") == values(text, "Group") == ["wgp2p"]
     assert values(text, "IPAddressDeny") == [], "it would cut off whatever is not for the tunnel"
     assert values(text, "ReadWritePaths") == ["/etc/wgp2p"]
@@ -30,10 +31,22 @@ def test_what_the_service_may_do():
 
 def test_programs_that_are_started_as_root_are_few():
     text = unit.unit(["wg0"], "/etc/wgp2p", "/usr/sbin/nft", True)
-    assert [line for line in text.split("\n") if re.match(r"Exec\w+=\+", line)] == [
-        "ExecStartPre=+-/usr/local/bin/wgp2p firewall", "ExecReload=+-/usr/local/bin/wgp2p firewall",
-        "ExecStopPost=+-/usr/sbin/nft 'add table inet wgp2p; delete table inet wgp2p'"]
+    lines = [line for line in text.split("\n") if re.match(r"Exec\w+=\+", line)]
+    assert lines[:2] == ["ExecStartPre=+-/usr/local/bin/wgp2p firewall", "ExecReload=+-/usr/local/bin/wgp2p firewall"]
+    assert len(lines) == 3 and lines[2].startswith("ExecStopPost=+-/bin/sh -c 'case $$SERVICE_RESULT in ")
     assert "=+" not in unit.unit(["wg0"], "/etc/wgp2p")
+
+
+@pytest.mark.parametrize("result", ["success", "timeout", "signal", "exit-code", "core-dump", "watchdog", "oom-kill"])
+def test_tables_go_at_a_stop_and_outlive_a_crash(tmp_path, result):
+    nft = tmp_path / "nft"
+    nft.write_text('#!/bin/sh\nprintf "%s" "$*"\n')
+    nft.chmod(0o755)
+    words = shlex.split(values(unit.unit(["wg0"], "/etc/wgp2p", nft), "ExecStopPost")[0].replace("$$", "$"))
+    assert words.pop(0) == "+-/bin/sh"
+    said = subprocess.run(["/bin/sh", *words], env={"SERVICE_RESULT": result}, capture_output=True, text=True, check=True)
+    tables = re.findall(r"add table inet (\w+); delete table inet \1(?:; |$)", said.stdout)
+    assert tables == (["wgp2p", "wgp2p_relay", "wgp2p_sessions"] if result in ("success", "timeout") else [])
 
 
 @needs_systemd

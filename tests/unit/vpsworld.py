@@ -207,6 +207,8 @@ class Machine(system.System):
                 "policy": chains[place][1]}} for place in chains]}))
         flags = [word for word in words if word == "-a"]
         words = [word for word in words if word != "-a"]
+        if words[0].startswith("add table "):
+            return system.Ran(0)
         if words[:2] == ["list", "chain"]:
             hook, policy, rules = chains[tuple(words[2:])]
             lines = [f"\t\ttype filter hook {hook} priority filter; policy {policy};"] + [
@@ -222,16 +224,24 @@ class Machine(system.System):
         return system.Ran(0)
 
     def _iptables(self, words, program):
-        chain = self.firewall.iptables.get(program, ["-P INPUT ACCEPT"])
-        rule = "-A INPUT " + " ".join(words[2:])
+        rows = self.firewall.iptables.get(program, ["-P INPUT ACCEPT", "-P FORWARD ACCEPT"])
+        rule = f"-A {words[1]} " + " ".join(words[2:])
+        heads = [number for number, row in enumerate(rows) if row.split()[:2] in (["-P", words[1]], ["-N", words[1]])]
+        if not heads:
+            return system.Ran(1, err="iptables: No chain/target/match by that name.")
         if words[0] == "-S":
-            return system.Ran(0, "\n".join(chain) + "\n")
+            return system.Ran(0, "\n".join([row for row in rows if row.split()[1] == words[1]]) + "\n")
         if words[0] == "-C":
-            return system.Ran(0 if rule in chain else 1)
+            return system.Ran(0 if rule in rows else 1)
         if words[0] == "-I":
-            chain.insert(1, rule)
+            rows.insert(heads[0] + 1, rule)
         else:
-            chain.remove(rule)
+            rows.remove(rule)
+        return system.Ran(0)
+
+    def _sysctl(self, words):
+        name, _, value = words[-1].partition("=")
+        self.put("/proc/sys/" + name.replace(".", "/"), value + "\n")
         return system.Ran(0)
 
 

@@ -32,6 +32,8 @@ def parser():
                      help="subscriber: the public server's name or address, for when its address changes")
     add.add_argument("--token-file", metavar="FILE",
                      help="subscriber: a file with the token; without it the token is asked for or read from stdin")
+    add.add_argument("--forward", action="store_true",
+                     help="switch net.ipv4.ip_forward on where it is off, so that the kernel does the relaying")
     add.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     remove = command("uninstall", "Remove what install did. Configuration and tokens are kept.")
     remove.add_argument("--purge", action="store_true", help="remove configuration and tokens, too")

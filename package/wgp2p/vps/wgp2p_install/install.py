@@ -1,7 +1,7 @@
 """`wgp2p.pyz install`: the whole way from a file that somebody copied here to a service that answers."""
 import sys
 
-from . import advice, installed, paths, service, settings, tokens, unit
+from . import advice, forwarding, installed, paths, service, settings, tokens, unit
 from .journal import Journal
 from .problems import Refused
 
@@ -32,6 +32,7 @@ def install(system, console, options, archive):
             service.write_token(journal, plan.token_file, plan.token, owner)
         service.check_config(journal)
         service.open_firewall(journal, console, state, plan.found)
+        forwarding.switch_on(journal, console, state, plan.found, options.forward)
         status = service.start(journal, state, plan.found, was_there)
         if options.dry_run:
             console.say("nothing was changed")

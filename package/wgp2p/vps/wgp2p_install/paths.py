@@ -10,5 +10,7 @@ INSTALLED = LIB + "/installed.json"
 LAUNCHER = "/usr/local/bin/wgp2p"
 SERVICE = "wgp2p.service"
 UNITS = "/etc/systemd/system"
+SYSCTL = "/etc/sysctl.d/99-wgp2p.conf"  # after what /etc/sysctl.conf says
 UNIT = UNITS + "/" + SERVICE
+TABLES = ("wgp2p", "wgp2p_relay", "wgp2p_sessions")  # of nftables, family inet
 MARK = "# Written by `wgp2p.pyz install`, and removed by `wgp2p uninstall`."

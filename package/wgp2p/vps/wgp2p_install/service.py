@@ -128,30 +128,31 @@ def check_config(journal):
 
 
 def open_firewall(journal, console, state, found):
-    """Bring the openings up to date with the configuration; asks before anything is added. Refused."""
+    """Bring what the firewall lets in and through up to date with the configuration; asks before anything is added.
+    Refused."""
     system = journal.system
     try:
         openings = firewalls.wanted(found, system.device, system.addresses)
     except Refused as error:
         console.say(f"the firewall is left as it is: {error}")
         return
-    kinds = firewalls.detect(system)
-    if not kinds:
+    needed, missing = firewalls.needed(system, openings), []
+    if not needed:
         console.say("no firewall of this machine stands in the way")
-    missing = []
-    for kind, opening in [(kind, opening) for kind in kinds for opening in openings]:
-        for record in kind.needed(opening):  # one rule may serve two addresses
-            if record not in [other for _, other, _ in missing] and not kind.has(record):
-                missing.append((kind, record, opening))
-    if missing:
-        console.say("the firewall must let in %s:" % ", ".join(
-            dict.fromkeys([str(opening) for _, _, opening in missing])))
-        for kind, record, _ in missing:
+    for row in needed:  # one rule may serve two addresses
+        if row[1] not in [other[1] for other in missing] and not row[0].has(row[1]):
+            missing.append(row)
+    for verb, of in (("in", firewalls.Opening), ("through", firewalls.Passage)):
+        rows = [row for row in missing if isinstance(row[2], of)]
+        if rows:
+            console.say("the firewall must let %s %s:" % (verb, ", ".join(dict.fromkeys([str(row[2]) for row in rows]))))
+        for kind, record, _ in rows:
             console.say("  " + _typed(kind.words(record)))
     allowed = journal.dry or not missing or console.confirm("Add that?")
     if not allowed:
-        console.say("not added%s. Without it nothing comes in: add it yourself, or run this again" % (
-            "" if allowed is False else ", since there is nobody to ask (--yes adds it)"))
+        console.say("not added%s. Without it nothing comes in, and what is relayed goes through the service instead of "
+                    "the kernel: add it yourself, or run this again" % (
+                        "" if allowed is False else ", since there is nobody to ask (--yes adds it)"))
         missing = []
     for kind, record, opening in missing:
         journal.step(f"open {opening} in {kind.NAME}", lambda kind=kind, record=record: kind.add(record),
@@ -198,11 +199,18 @@ def _typed(words):
 
 
 def keep_open(system):
-    """Add again what the firewall itself does not keep. At each start of the service, as root. Refused."""
+    """Add again what the firewall itself does not keep. At each start of the service, as root. Refused, when all that
+    can be added is."""
+    problems = []
     for record in installed.load(system).openings:
         kind = firewalls.of_record(system, record)
-        if not kind.KEPT and not kind.has(record):
-            kind.add(record)
+        try:
+            if not kind.KEPT and not kind.has(record):
+                kind.add(record)
+        except Refused as refused:  # such as a chain of Docker's, which does not run
+            problems.append(str(refused))
+    if problems:
+        raise Refused("\n".join(problems))
 
 
 # -- the unit ---------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """`wgp2p uninstall`: everything that `install` did, undone."""
-from . import installed, paths, service, settings
+from . import forwarding, installed, paths, service, settings, unit
 from .journal import Journal
 from .problems import Refused
 
@@ -22,9 +22,9 @@ def uninstall(system, console, options):
         journal.run("tell systemd", ["systemctl", "daemon-reload"])
     nft = system.which("nft")
     if nft:
-        journal.step("remove its table from nftables", lambda: system.run(
-            [nft, "add table inet wgp2p; delete table inet wgp2p"]))
+        journal.step("remove its tables from nftables", lambda: system.run([nft, unit.NO_TABLES]))
     service.close_firewall(journal, state)
+    forwarding.forget(journal, console, state)
     if options.purge:
         journal.remove(paths.CONFIG)
         if not journal.dry:

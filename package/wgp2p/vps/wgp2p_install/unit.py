@@ -24,12 +24,12 @@ RuntimeDirectoryMode=0750
 RuntimeDirectoryPreserve=restart
 ReadWritePaths={keep}
 
-# CAP_NET_ADMIN: WireGuard, conntrack and nftables. CAP_NET_RAW: handshakes that WireGuard refuses.
+# CAP_NET_ADMIN: WireGuard, conntrack and nftables. CAP_NET_RAW: handshakes that WireGuard refuses, and the relay.
 AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW
 NoNewPrivileges=yes
-# UNIX: the control socket. NETLINK: WireGuard, routes and the firewall.
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+# UNIX: the control socket. NETLINK: WireGuard, routes and the firewall. PACKET: what leaves for the relay.
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK AF_PACKET
 # No IPAddressDeny here: it would filter every packet of the service. The API is tied to the tunnel by its sockets.
 ProtectSystem=strict
 ProtectHome=yes
@@ -57,7 +57,9 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 """
-_BOOT_FIREWALLS = "nftables.service netfilter-persistent.service iptables.service"
+_BOOT_FIREWALLS = "nftables.service netfilter-persistent.service iptables.service docker.service"
+# Each is added first, so that taking it away is never an error.
+NO_TABLES = "; ".join([f"add table inet {name}; delete table inet {name}" for name in paths.TABLES])
 
 
 def unit(interfaces, keep, nft=None, own_rules=False):
@@ -65,13 +67,14 @@ def unit(interfaces, keep, nft=None, own_rules=False):
     that program, or None. `own_rules`: whether firewall rules must be added at each start (they are not kept by the
     firewall itself)."""
     again = f"+-{paths.LAUNCHER} firewall\n"
-    # Added first, so that taking it away is never an error.
-    table = f"ExecStopPost=+-{nft} 'add table inet wgp2p; delete table inet wgp2p'\n"
+    # Not after a crash: the relay goes on in the kernel until the service is there again, and takes its table over.
+    tables = ("ExecStopPost=+-/bin/sh -c 'case $$SERVICE_RESULT in success|timeout) "
+              f"exec {nft} \"{NO_TABLES}\" ;; esac'\n")
     return _UNIT.format(
         mark=paths.MARK, launcher=paths.LAUNCHER, user=paths.USER, keep=keep,
         after=" ".join([_BOOT_FIREWALLS] + [f"wg-quick@{name}.service" for name in interfaces]),
         before="ExecStartPre=" + again if own_rules else "", reload="ExecReload=" + again if own_rules else "",
-        after_stop=table if nft else "")
+        after_stop=tables if nft else "")
 
 
 def launcher(python):

@@ -1,5 +1,5 @@
 """The firewall of Fedora, RHEL and SUSE (firewall-cmd(1)). It keeps its rules itself, in zones of interfaces."""
-from .opening import checked
+from .opening import Passage, checked
 
 
 class Firewalld:
@@ -19,8 +19,11 @@ class Firewalld:
 
     def needed(self, opening):
         """See firewalls. The port is opened in the zone of the interface; a rule that names the tunnel's own address
-        keeps the API out of reach of other interfaces in the same zone."""
-        if opening.interface is None:
+        keeps the API out of reach of other interfaces in the same zone. What the relay forwards comes from the internet
+        and goes there: within one zone."""
+        if isinstance(opening, Passage):
+            rule, zone = "forward", self._zone(self._wan())
+        elif opening.interface is None:
             rule = f"port={opening.port}/{opening.protocol}"
             zone = self._zone(self._wan())
         else:

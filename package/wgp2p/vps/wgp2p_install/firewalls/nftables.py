@@ -1,14 +1,16 @@
 """Plain nftables (nft(8)): whatever tables an admin has made. Our rules carry a comment, by which they are found again.
 
-An accept in one chain of the input hook does not overrule a drop in another, so the rules go into each that filters.
+An accept in one chain of a hook does not overrule a drop in another, so the rules go into each that filters.
 """
 import json
 import re
 
-from .opening import checked
+from .opening import Passage, checked
 
 _COMMENT = 'comment "wgp2p"'
 _FAMILIES = ("inet", "ip", "ip6")
+# Tables of ours, and of programs that want nobody else in theirs.
+_FOREIGN = re.compile(r"wgp2p|wgp2p_.*|firewalld|docker-.*")
 _FILTERS = re.compile(r"policy drop|^\s+.*\b(drop|reject|jump|goto)\b", re.M)
 
 
@@ -23,12 +25,11 @@ class Nftables:
 
     @classmethod
     def found(cls, system):
-        """When a chain of the input hook drops or rejects."""
-        firewall = cls(system)
-        return firewall if system.which("nft") and firewall._chains() else None
+        """When its program is there."""
+        return cls(system) if system.which("nft") else None
 
-    def _chains(self):
-        """(family, table, chain) of each that filters what comes in; those of iptables and our own aside."""
+    def _chains(self, hook):
+        """(family, table, chain) of each that filters at "input" or "forward"; those of iptables and our own aside."""
         ran = self._system.run(["nft", "-j", "list", "chains"])
         try:
             rows = [row["chain"] for row in json.loads(ran.out)["nftables"] if "chain" in row]
@@ -37,9 +38,10 @@ class Nftables:
         found = []
         for row in rows:
             place = (row.get("family"), row.get("table"), row.get("name"))
-            if (row.get("hook"), row.get("type")) != ("input", "filter") or place[0] not in _FAMILIES:
+            if (row.get("hook"), row.get("type")) != (hook, "filter") or place[0] not in _FAMILIES:
                 continue
-            if place[1] == "wgp2p" or (place[1:] == ("filter", "INPUT") and self._system.which("iptables")):
+            of_iptables = place[1:] == ("filter", hook.upper()) and self._system.which("iptables")
+            if of_iptables or _FOREIGN.fullmatch(place[1]):
                 continue
             if _FILTERS.search(self._text(place)):
                 found.append(place)
@@ -50,9 +52,12 @@ class Nftables:
 
     def needed(self, opening):
         """See firewalls."""
-        rule = (f'iifname "{opening.interface}" ' if opening.interface else "")
-        rule += f"{opening.protocol} dport {opening.port} accept"  # as nft prints it, too
-        return [{"kind": self.NAME, "place": list(place), "rule": rule} for place in self._chains()]
+        if isinstance(opening, Passage):  # the rules are as nft prints them, too
+            hook, rule = "forward", f"meta mark & {opening.mask} == {opening.value} accept"
+        else:
+            hook, rule = "input", f'iifname "{opening.interface}" ' if opening.interface else ""
+            rule += f"{opening.protocol} dport {opening.port} accept"
+        return [{"kind": self.NAME, "place": list(place), "rule": rule} for place in self._chains(hook)]
 
     def has(self, record):
         """See firewalls."""

@@ -1,4 +1,4 @@
-"""What is let in."""
+"""What is let in, and what is let through."""
 from typing import NamedTuple, Optional
 
 from ..problems import Refused
@@ -14,6 +14,16 @@ class Opening(NamedTuple):
 
     def __str__(self):
         return f"{self.protocol.upper()} port {self.port}" + (f" from {self.interface}" if self.interface else "")
+
+
+class Passage(NamedTuple):
+    """What the relay forwards: packets whose mark is `value`, as far as `mask` (both hexadecimal)."""
+
+    value: str = "0x77000001"  # relayrules.RELAYED
+    mask: str = "0xff0000ff"  # programs that choose a route by mark put numbers of their own between
+
+    def __str__(self):
+        return "what the relay forwards"
 
 
 def checked(system, words):

@@ -1,5 +1,5 @@
 """Ubuntu's firewall (ufw(8)). It keeps its rules itself."""
-from .opening import checked
+from .opening import Passage, checked
 
 
 class Ufw:
@@ -18,7 +18,10 @@ class Ufw:
         return cls(system) if active else None
 
     def needed(self, opening):
-        """See firewalls."""
+        """See firewalls. ufw knows no marks; what passes is up to the chain FORWARD of iptables, where ufw leaves the
+        rules of others alone."""
+        if isinstance(opening, Passage):
+            return []
         words = ["in"] + (["on", opening.interface] if opening.interface else [])
         words += ["proto", opening.protocol, "to", opening.address or "any", "port", str(opening.port)]
         return [{"kind": self.NAME, "words": words}]
