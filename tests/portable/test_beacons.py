@@ -1,4 +1,4 @@
-"""beacons.py: whose beacon a packet is, and what packets that are none may cost. Root for the test with real sockets."""
+"""beacons.py: whose beacon a packet is, and what others may cost. Root for the test with real sockets."""
 import struct
 
 from helpers import Skip, VirtualLoop, drive

@@ -1,0 +1,81 @@
+"""The sessions that the kernel has noted (sessionrules.py): the table is loaded and kept there, and read on demand.
+
+One table serves all interfaces. Who closes it takes it away from the others, too; they load it again, as after anybody
+else who flushed it, and what it had noted comes back with the next handshakes.
+"""
+import struct
+
+from . import log, netlink, nftmessage, sessionrules
+from .addr import format_endpoint, format_ip
+from .firewall import Firewall
+from .netlink_socket import ask
+
+MOST = 4  # sessions of one endpoint: WireGuard itself keeps three
+_SETS = (("sessions4", 4), ("sessions6", 16))  # and how long an address is
+
+
+def read_session(key, size):
+    """(endpoint, ours, theirs) of an element's key: address, port and two indices, each in steps of four bytes.
+    ValueError."""
+    if len(key) != size + 12:
+        raise ValueError("a session of %d bytes" % len(key))
+    port, _, ours, theirs = struct.unpack_from("!HHII", key, size)
+    return format_endpoint(format_ip(key[:size]), port), ours, theirs
+
+
+class SessionTable:
+    """The table for one interface. `ready`: the kernel notes its handshakes."""
+
+    def __init__(self, loop):
+        self._loop = loop
+        self._firewall = None  # there is none before it is needed
+        self._port = None
+        self.ready = False
+
+    def want(self, port):
+        """Note the handshakes of WireGuard's listen port, or none (None)."""
+        if port == self._port:
+            return
+        self._port = port
+        self.ready = False
+        if self._firewall is None:
+            self._firewall = Firewall(self._loop, self._loaded, lambda: None, table=sessionrules.TABLE)
+        self._firewall.want(sessionrules.script(port) if port else "")
+
+    def _loaded(self):
+        self.ready = self._port is not None
+
+    def read(self, endpoints):
+        """{endpoint: [(ours, theirs), ...]} of those of these endpoints that have any, the newest session first, at
+        most 4 of each: the index that the other side uses towards us, and the one we use."""
+        found = {}
+        if self.ready and endpoints:
+            for name, size in _SETS:
+                for element in self._elements(name):
+                    endpoint, ours, theirs = read_session(element.key, size)
+                    if endpoint in endpoints:
+                        found.setdefault(endpoint, []).append((-(element.expires_ms or 0), ours, theirs))
+        for endpoint in found:
+            found[endpoint] = [row[1:] for row in sorted(found[endpoint])[:MOST]]
+        return found
+
+    @staticmethod
+    def _elements(name):
+        found = []
+        try:
+            error = ask(netlink.NETFILTER,
+                        lambda sequence: nftmessage.dump_elements(sequence, sessionrules.TABLE, name),
+                        lambda data, start, end: found.extend(nftmessage.read_elements(data, start, end))).error
+        except netlink.NetlinkError as raised:
+            error = str(raised)
+        if error:  # the table has just been flushed away, and comes again
+            log.debug("sessions: cannot be read (%s)" % error)
+        return found
+
+    def close(self, done):
+        """Take the table away and call `done()`, within 2 s."""
+        self._port, self.ready = None, False
+        if self._firewall is None:
+            done()
+        else:
+            self._firewall.close(done)
