@@ -44,8 +44,8 @@ def test_tables_go_at_a_stop_and_outlive_a_crash(tmp_path, result):
     nft.chmod(0o755)
     words = shlex.split(values(unit.unit(["wg0"], "/etc/wgp2p", nft), "ExecStopPost")[0].replace("$$", "$"))
     assert words.pop(0) == "+-/bin/sh"
-    said = subprocess.run(["/bin/sh", *words], env={"SERVICE_RESULT": result}, capture_output=True, text=True, check=True)
-    tables = re.findall(r"add table inet (\w+); delete table inet \1(?:; |$)", said.stdout)
+    said = subprocess.check_output(["/bin/sh", *words], env={"SERVICE_RESULT": result}, text=True)
+    tables = re.findall(r"add table inet (\w+); delete table inet \1(?:; |$)", said)
     assert tables == (["wgp2p", "wgp2p_relay", "wgp2p_sessions"] if result in ("success", "timeout") else [])
 
 

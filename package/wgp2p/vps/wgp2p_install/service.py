@@ -145,7 +145,8 @@ def open_firewall(journal, console, state, found):
     for verb, of in (("in", firewalls.Opening), ("through", firewalls.Passage)):
         rows = [row for row in missing if isinstance(row[2], of)]
         if rows:
-            console.say("the firewall must let %s %s:" % (verb, ", ".join(dict.fromkeys([str(row[2]) for row in rows]))))
+            what = ", ".join(dict.fromkeys([str(opening) for _, _, opening in rows]))
+            console.say(f"the firewall must let {verb} {what}:")
         for kind, record, _ in rows:
             console.say("  " + _typed(kind.words(record)))
     allowed = journal.dry or not missing or console.confirm("Add that?")

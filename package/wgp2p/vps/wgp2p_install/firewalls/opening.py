@@ -1,6 +1,8 @@
 """What is let in, and what is let through."""
 from typing import NamedTuple, Optional
 
+from wgp2p import relayrules
+
 from ..problems import Refused
 
 
@@ -19,8 +21,8 @@ class Opening(NamedTuple):
 class Passage(NamedTuple):
     """What the relay forwards: packets whose mark is `value`, as far as `mask` (both hexadecimal)."""
 
-    value: str = "0x77000001"  # relayrules.RELAYED
-    mask: str = "0xff0000ff"  # programs that choose a route by mark put numbers of their own between
+    value: str = "0x%08x" % relayrules.RELAYED
+    mask: str = "0x%08x" % relayrules.MARK_MASK
 
     def __str__(self):
         return "what the relay forwards"
