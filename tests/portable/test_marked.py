@@ -10,7 +10,7 @@ from wgp2p.marked import Marked, mark_filter
 
 PORT, MARKS = 51820, (0x77000002, 0x77000004)
 SO_MARK = 36
-LD_ABS, LDX_IP_HEADER, LDX_IMM, LDH_IND, JEQ, RET = 0x20, 0xB1, 0x01, 0x48, 0x15, 0x06
+LD_ABS, AND, LDX_IP_HEADER, LDX_IMM, LDH_IND, JEQ, RET = 0x20, 0x54, 0xB1, 0x01, 0x48, 0x15, 0x06
 
 
 def passes(program, mark, data):
@@ -22,6 +22,8 @@ def passes(program, mark, data):
         if code == LD_ABS:
             assert k == 0xFFFFF014
             accumulator = mark
+        elif code == AND:
+            accumulator &= k
         elif code == LDX_IP_HEADER:
             index = 4 * (data[k] & 15)
         elif code == LDX_IMM:
@@ -54,6 +56,7 @@ def test_filter():
             assert passes(four, mark, ipv4(b"x")) == wanted
             assert passes(four, mark, ipv4(b"x", options=bytes(8))) == wanted
             assert passes(six, mark, udp_header(1, PORT, b"x")) == wanted
+            assert passes(four, mark | 0xFFFF00, ipv4(b"x")) == wanted, "bits of others"
             assert not passes(four, mark, ipv4(b"x", port=PORT + 1))
             assert not passes(six, mark, udp_header(PORT, PORT + 1, b"x"))
             assert not passes(six, mark, b"")
@@ -128,7 +131,7 @@ def test_kernel_gives_what_is_marked():
         loop, heard = Loop(), []
         holder, port = free_port_pair()
         ears = opened(loop, port, lambda *what: heard.append(what))
-        socks = [sender(family, mark) for mark in (0, 0x77000001) + MARKS]
+        socks = [sender(family, mark) for mark in (0, 0x77000001, 0x77003F02, MARKS[1])]
         try:
             for i in range(len(socks)):
                 socks[i].sendto(b"m%d" % i, compat.sockaddr(ip, port))

@@ -10,10 +10,11 @@ from . import compat
 from .addr import format_endpoint, format_ip
 from .compat import AF_INET, AF_INET6, attach_filter, open_socket, receive_from, sockaddr_text
 from .loop import READ
+from .relayrules import MARK_MASK
 
 _UDP = 17
 _MARK = 0xFFFFF000 + 20  # SKF_AD_OFF + SKF_AD_MARK
-_LD_ABS, _LDX_IP_HEADER, _LDX_IMM, _LDH_IND, _JEQ, _RET = 0x20, 0xB1, 0x01, 0x48, 0x15, 0x06
+_LD_ABS, _AND, _LDX_IP_HEADER, _LDX_IMM, _LDH_IND, _JEQ, _RET = 0x20, 0x54, 0xB1, 0x01, 0x48, 0x15, 0x06
 _PACKETS, _WORK_MS = 64, 20  # for one wake-up
 _LONGEST = 2048  # with its headers: what is longer does not fit into a packet of the internet
 _BUFFER = 262144  # some hundred packets: what comes while the sockets rest
@@ -22,7 +23,7 @@ _NAMES = 256
 
 def mark_filter(family, port, marks):
     """The classic BPF program for a raw socket: IPv4 ones begin with the IP header, IPv6 ones with UDP's."""
-    program = [(_LD_ABS, 0, 0, _MARK)]
+    program = [(_LD_ABS, 0, 0, _MARK), (_AND, 0, 0, MARK_MASK)]
     for i in range(len(marks)):
         program.append((_JEQ, len(marks) - i, 0, marks[i]))
     return program + [
