@@ -8,16 +8,14 @@ import os
 import pathlib
 import socket
 import statistics
-import struct
 import subprocess
 import sys
-import threading
 import time
 
 import netns
 from daemon import PYTHONS
 from pairs import start_pair
-from programs import Pinger
+from programs import Pinger, Watch
 from topology import Topology
 from waiting import wait_for
 
@@ -27,34 +25,6 @@ IDLE_S = 120
 ONE_WAY_S = 0.020
 FLOWS_S = 10
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Watch:
-    """When a host's wire first carried a UDP packet from or to an address, after a moment."""
-
-    def __init__(self, host):
-        # Of one ethertype a packet socket sees only what comes in; of all (ETH_P_ALL) what goes out as well.
-        self._socket = netns.open_socket(host, socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
-        self._socket.bind(("wan", 3))
-        self.packets = []  # (monotonic s, source, destination)
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        while True:
-            try:
-                data = self._socket.recv(2048)
-            except OSError:
-                return
-            if len(data) >= 28 and data[0] == 0x45 and data[9] == 17 and 51820 in struct.unpack_from("!HH", data, 20):
-                self.packets.append((time.monotonic(), socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20])))
-
-    def first(self, moment, source=None, destination=None):
-        """The time of the first packet after a moment with this source or destination."""
-        for when, came_from, goes_to in list(self.packets):
-            if when > moment and (source is None or came_from == source) and (
-                    destination is None or goes_to == destination):
-                return when
-        return None
 
 
 class Loop:

@@ -1,6 +1,7 @@
-"""Programs that run on the lab's hosts beside a scenario: a pinger, and a UDP echo that tells ports."""
+"""Programs that run on the lab's hosts beside a scenario: a pinger, a watch on a wire, a socket that tells ports."""
 import re
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -50,6 +51,35 @@ class Pinger:
         self._process.wait()
         self._thread.join()
         self._process.stdout.close()
+
+
+class Watch:
+    """What WireGuard's packets there were on a host's wire: (monotonic s, source, destination, the first bytes)."""
+
+    def __init__(self, host, device="wan"):
+        # Of one ethertype a packet socket sees only what comes in; of all (ETH_P_ALL) what goes out as well.
+        self._socket = netns.open_socket(host, socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+        self._socket.bind((device, 3))
+        self.packets = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        while True:
+            try:
+                data = self._socket.recv(2048)
+            except OSError:
+                return
+            if len(data) >= 28 and data[0] == 0x45 and data[9] == 17 and 51820 in struct.unpack_from("!HH", data, 20):
+                self.packets.append((time.monotonic(), socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]),
+                                     data[28:44]))
+
+    def first(self, moment, source=None, destination=None):
+        """The time of the first packet after a moment with this source or destination."""
+        for when, came_from, goes_to, _ in list(self.packets):
+            if when > moment and (source is None or came_from == source) and (
+                    destination is None or goes_to == destination):
+                return when
+        return None
 
 
 class UdpSocket:

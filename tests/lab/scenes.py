@@ -46,3 +46,21 @@ def wait_heard(lab, server, hosts, since, limit):
     took = time.monotonic() - since
     print(f"{server} knows {', '.join(hosts)} again after {took:.2f} s")
     assert took <= limit + SLACK_S, f"{took:.2f} s is more than {limit + SLACK_S} s"
+
+
+def way(lab, client="cli0", device="rem"):
+    """By what client and device send to each other, as both WireGuards have it: "relay", "direct", or None while they
+    do not agree."""
+    servers = [lab.endpoint(server) for server in lab.servers]
+    ends = [lab.peer(device, client), lab.peer(client, device)]
+    relayed = {end.endpoint in servers for end in ends if end and end.endpoint}
+    if not all(end and end.endpoint for end in ends) or len(relayed) > 1:
+        return None
+    return "relay" if relayed == {True} else "direct"
+
+
+def wait_way(lab, word, client="cli0", device="rem", seconds=20):
+    """Wait until both send that way; seconds that it took."""
+    begin = time.monotonic()
+    wait_for(lambda: way(lab, client, device) == word, seconds, f"{client} and {device}: {word}")
+    return time.monotonic() - begin

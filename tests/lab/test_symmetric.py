@@ -1,4 +1,5 @@
-"""A client behind a symmetric NAT: nobody can know its port towards the device. That is said, and left at that."""
+"""A client behind a symmetric NAT, where no server relays: nobody can know its port towards the device. That is said,
+and left at that."""
 import time
 
 from pairs import path_of, start_all, wait_path
@@ -10,7 +11,7 @@ WATCH_S = 16
 
 def test_symmetric_client(make_lab, interpreter):
     lab = make_lab(servers=2, networks=("symmetric",))
-    publishers, subscribers = start_all(lab, interpreter)
+    publishers, subscribers = start_all(lab, interpreter, relay="0")
     daemons = [*publishers.values(), *subscribers.values()]
     subscriber = subscribers["rem"]
     join(lab, "cli0", "nata")
