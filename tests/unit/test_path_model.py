@@ -46,7 +46,7 @@ class Watched(World):
 
     def _set(self, change):
         where, when = self.heard
-        if change.endpoint not in (None, self.endpoint) and self.endpoint == where and self.now - when < VERDICT_MS:
+        if change.endpoint not in (None, RELAY, self.endpoint) and self.endpoint == where and self.now - when < VERDICT_MS:
             # a path that receives is taken away: only on a publisher's word that the client left, for a burst at most
             self.taken[where] = self.taken.get(where, 0) + 1
             # (a slow tool may miss a packet that comes while it works; the next one tells)
