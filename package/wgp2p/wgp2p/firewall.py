@@ -1,4 +1,5 @@
-"""A table of ours in nftables: loaded whole with nft(8), loaded again when somebody has flushed it away, deleted at the end.
+"""A table of ours in nftables: loaded whole with nft(8), loaded again when somebody has flushed it away, and deleted at
+the end.
 
 After every transaction the kernel says that there is a new generation of the ruleset (linux/netfilter/nf_tables.h,
 group NFNLGRP_NFTABLES). Of all that it says in that group a BPF program lets only this pass, one short message for a
@@ -109,7 +110,8 @@ def others_translate():
                 and netlink.read_string(data, *values[_CHAIN_TABLE]) != TABLE):
             found.append(True)
 
-    error = _ask(lambda sequence: netlink.message(nftmessage.GET_CHAIN, netlink.REQUEST | netlink.DUMP, sequence, bytes(4)), take)
+    error = _ask(lambda sequence: netlink.message(nftmessage.GET_CHAIN, netlink.REQUEST | netlink.DUMP, sequence,
+                                                  bytes(4)), take)
     if error:
         raise FirewallError("nftables does not answer (errno %d)" % error)
     return bool(found)
