@@ -294,12 +294,12 @@ class Topology:
                 peer, f"{self.tunnel(peer)}/32", address, keepalive if known else 0))
         return wireguard.config(host, self.port(host), sections)
 
-    def wg_up(self, host, keepalive=10, endpoints=None, profile="classic"):
+    def wg_up(self, host, keepalive=10, endpoints=None, profile="classic", make=wireguard.up):
         """Make a host's wg0. For a client this is what switching on the WireGuard app does. Returns the
-        monotonic time just before the device came up. Arguments as wg_config's."""
+        monotonic time just before the device came up. Arguments as wg_config's; make: by which WireGuard."""
         text = self.wg_config(host, keepalive, endpoints, profile)
         start = time.monotonic()
-        wireguard.up(host, text, f"{self.tunnel(host)}/{TUNNEL_BITS}")
+        make(host, text, f"{self.tunnel(host)}/{TUNNEL_BITS}")
         return start
 
     def wg_down(self, host):

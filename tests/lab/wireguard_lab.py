@@ -4,8 +4,10 @@ import collections
 import functools
 import hashlib
 import hmac
+import subprocess
 
 import netns
+from waiting import wait_for
 
 PORT = 51820
 
@@ -59,6 +61,18 @@ def config(host, port, sections):
 def up(host, text, address, device="wg0"):
     """Make a device from a configuration and bring it up."""
     netns.batch(host, "ip", f"link add {device} type wireguard")
+    netns.call(host, "wg", "setconf", device, "/dev/stdin", text=text)
+    netns.batch(host, "ip", f"addr add {address} dev {device}", f"link set {device} mtu 1420 up")
+
+
+def up_in_userspace(host, text, address, device="wg0"):
+    """The same by wireguard-go, the WireGuard of phone apps. Only one device of a name in the whole lab."""
+    # /dev/net/tun is not there in a small VM
+    netns.call(None, "sh", "-c", "modprobe tun; mkdir -p /dev/net; [ -c /dev/net/tun ] || mknod /dev/net/tun c 10 200")
+    with netns.inside(host):
+        subprocess.Popen(["wireguard-go", "--foreground", device], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: netns.call(host, "wg", "show", device, check=False), 20, "wireguard-go is there")
     netns.call(host, "wg", "setconf", device, "/dev/stdin", text=text)
     netns.batch(host, "ip", f"addr add {address} dev {device}", f"link set {device} mtu 1420 up")
 
