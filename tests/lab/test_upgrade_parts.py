@@ -75,14 +75,17 @@ class Indices(threading.Thread):
         self.start()
 
     def run(self):
-        while True:
-            packet = self._socket.recv(2048)
+        while packet := self._heard():
             if packet[9] == socket.IPPROTO_UDP and packet[28:32] == b"\4\0\0\0":
                 index = struct.unpack_from("!I", packet, 32)[0]
                 if packet[12:16] == self._address:
                     self.ours.add(index)
                 elif packet[16:20] == self._address:
                     self.theirs.add(index)
+
+    def _heard(self):
+        with contextlib.suppress(OSError):  # its host is gone
+            return self._socket.recv(2048)
 
 
 def make(make_lab, **arguments):
@@ -163,7 +166,8 @@ def test_a_copy_moves_both_sides_and_a_beacon_is_heard(make_lab):
         pinger = Pinger("rem", lab.tunnel("cli0"))
         begin = time.monotonic()
         copier.attempt(relay, direct, PORT, lambda: probe.echo("wg0", lab.tunnel("cli0")))
-        run(loop, lambda: stands(lab) == (direct, lab.endpoint("rem")), 10, "direct, both ways")
+        run(loop, lambda: not copier.busy, 5, "an attempt towards the client")
+        wait_for(lambda: stands(lab) == (direct, lab.endpoint("rem")), 10, "direct, both ways")
         end = time.monotonic()
         pinger.wait_after(end, 10)
         pinger.stop()
