@@ -6,7 +6,7 @@ NOW_S = 1800000000
 
 def link(**more):
     row = {"name": "vps", "publisher": "10.7.0.1", "port": 8080, "public_key": "K", "mode": "events", "problem": "",
-           "connected_age": 60.0, "tunnel_age": 3.0, "refused": None, "you": "203.0.113.9:51820"}
+           "connected_age": 60.0, "tunnel_age": 3.0, "refused": None, "you": "203.0.113.9:51820", "relays": False}
     row.update(more)
     return row
 
@@ -64,14 +64,59 @@ def test_one_finding_for_each_fault():
         assert codes(rows) == [code] and rows[0]["level"] == level, (code, rows)
 
 
+def publisher(state="off", problem="", pairs=()):
+    """With a relay of this state and problem."""
+    return {"interface": "wg0", "problem": "", "address": ["10.7.0.1", "fd00::1"], "port": 8080, "subscribers": 2,
+            "peers": [{"device": True}, {"device": False}],
+            "relay": {"state": state, "problem": problem, "pairs": list(pairs), "routes": 2 * len(pairs)}}
+
+
 def test_a_publisher():
-    part = {"interface": "wg0", "problem": "", "address": ["10.7.0.1", "fd00::1"], "port": 8080, "subscribers": 2,
-            "peers": [{"device": True}, {"device": False}]}
+    part = publisher()
     rows = examine(status(subscribers=[], publishers=[part]))
     assert codes(rows, "ok") == ["serving"] and "10.7.0.1, fd00::1, port 8080; connections: 2." in rows[0]["text"]
     rows = examine(status(subscribers=[], publishers=[dict(part, peers=[{"device": False}])]))
     assert codes(rows) == codes(rows, "warning") == ["no-device"]
     assert codes(examine(status(subscribers=[], publishers=[dict(part, problem="no such device")]))) == ["interface"]
+
+
+def test_the_relay():
+    for code, level, part, words in (
+            ("relay", "ok", publisher("kernel", "", [{}, {}]), "on it: 2."),
+            ("relay-slow", "warning", publisher("userspace", "this machine forwards no packets"),
+             "slower: this machine forwards no packets."),
+            ("relay-off", "warning", publisher("off", "nft is not installed"), "does not work: nft is not installed.")):
+        rows = [row for row in examine(status(subscribers=[], publishers=[part])) if row["code"] != "serving"]
+        assert codes(rows, level) == [code] and words in rows[0]["text"], rows
+        part["problem"] = "no such device"
+        assert codes(examine(status(subscribers=[], publishers=[part]))) == ["interface"]
+    assert codes(examine(status(subscribers=[], publishers=[publisher()]))) == ["serving"], "nobody wants it"
+
+
+def peer(path, since_age, name="phone", reason="through the public server"):
+    return {"name": name, "path": path, "since_age": since_age, "reason": reason}
+
+
+def test_a_client_that_stays_on_the_relay():
+    found = status(link())
+    part = found["subscribers"][0]
+    for peers, names in (([peer("relay", 299.0)], None), ([peer("direct", 999.0), peer("static", None)], None),
+                         ([peer("relay", 999.0, "phone", "through the public server, as option path says")], None),
+                         ([peer("relay", 300.0)], "time: phone."),
+                         ([peer("relay", 900.0, "tablet"), peer("relay", 301.0), peer("relay", 1.0, "laptop")],
+                          "time: phone, tablet.")):
+        part["peers"] = peers
+        rows = [row for row in examine(found) if row["code"] == "relayed"]
+        assert len(rows) == (names is not None), rows
+        if names:
+            assert names in rows[0]["text"] and "51820" in rows[0]["advice"] and rows[0]["level"] == "ok"
+
+
+def test_without_nftables_a_device_cannot_hand_its_sessions_to_the_relay():
+    for relays in (False, True):
+        found = status(link(relays=relays), wan=dict(wan("192.0.2.7"), problem="nft is not installed"))
+        rows = [row for row in examine(found) if row["code"] == "firewall"]
+        assert len(rows) == 1 and ("over the relay" in rows[0]["text"]) == relays
 
 
 def test_a_fault_hides_its_consequences():
@@ -117,7 +162,7 @@ def test_hardware_offload():
 
 def test_the_worst_comes_first():
     rows = examine(status(link(), wan=wan("100.64.0.1"), warnings=["warning: x."],
-                          publishers=[{"interface": "wg1", "problem": "no such device", "peers": []}]))
+                          publishers=[dict(publisher(), problem="no such device")]))
     order = ["error", "warning", "ok"]
     places = [order.index(row["level"]) for row in rows]
     assert places == sorted(places) and len(rows) == 5, rows

@@ -8,6 +8,7 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 
 _BUILT_S = 1735689600  # 2025: no clock that is right shows less
 _TUNNEL_SILENT_S = 180  # WireGuard's REJECT_AFTER_TIME: no session lives longer
+_RELAYED_S = 300  # by then every way off the relay has been tried (upgrade.py)
 
 
 class Facts:
@@ -75,6 +76,26 @@ def _serving(facts):
             found.append(_finding(OK, "serving", "%s serves at %s, port %d; connections: %d." % (
                 name, ", ".join(part["address"]), part["port"], part["subscribers"])))
     return found
+
+
+def _relays(facts):
+    return [_relay(part["relay"], "The relay on %s" % part["interface"]) for part in facts.status["publishers"]
+            if not part["problem"] and (part["relay"]["state"] != "off" or part["relay"]["problem"])]
+
+
+def _relay(relay, name):
+    if relay["state"] == "kernel":
+        return _finding(OK, "relay", "%s is the kernel's work; pairs of a device and a client on it: %d." % (
+            name, len(relay["pairs"])))
+    if relay["state"] == "userspace":
+        return _finding(WARNING, "relay-slow", "%s is the work of wgp2p instead of the kernel, which is slower: %s." % (
+            name, relay["problem"]),
+            "On OpenWrt keep `option open_port '1'`. Elsewhere run `sudo wgp2p install --forward`, which switches "
+            "forwarding on and adds a firewall rule for it; after the firewall was loaded anew "
+            "`sudo systemctl reload wgp2p` adds the rule again.")
+    return _finding(WARNING, "relay-off", "%s does not work: %s. Clients without a direct path cannot connect." % (
+        name, relay["problem"]),
+        "Install nftables where it is missing. `option relay '0'` in the publisher section says that none is wanted.")
 
 
 def _links(facts):
@@ -147,6 +168,21 @@ def _port(facts, link, ip, outside, port):
                     "the port (docs/static-port.md). %s" % (port, clients))
 
 
+def _relayed(facts):
+    found = []
+    for subscriber in facts.status["subscribers"]:
+        names = [peer["name"] for peer in subscriber["peers"]
+                 if peer["path"] == "relay" and (peer["since_age"] or 0) >= _RELAYED_S
+                 and not peer["reason"].endswith("option path says")]
+        if names:
+            found.append(_finding(OK, "relayed", "Reached through the public server for some time: %s. The NAT on one "
+                                  "of the two sides gives each destination another port, or drops what comes from "
+                                  "elsewhere." % ", ".join(sorted(names)),
+                                  "Where UDP port %d is forwarded to this device (docs/static-port.md), or is open, "
+                                  "clients behind any NAT reach it directly." % (subscriber["listen_port"] or 0)))
+    return found
+
+
 def _carrier(facts):
     addresses = facts.status["wan"]["address"]
     for ip in addresses:
@@ -168,9 +204,13 @@ def _within(ip, networks):
 
 def _firewall(facts):
     problem = facts.status["wan"]["problem"]
-    return [_finding(WARNING, "firewall", "The rules that keep the port and work at home are not in force: %s."
-                     % problem, "Install nftables where it is missing. Who does not need the rules switches off "
-                     "`preserve_port` and `at_home`.")] if problem else []
+    if not problem:
+        return []
+    relays = [link for subscriber in facts.status["subscribers"] for link in subscriber["publishers"] if link["relays"]]
+    return [_finding(WARNING, "firewall", "The rules that keep the port and work at home are not in force: %s.%s" % (
+        problem, " Nor are those by which a direct session goes on over the relay at once." if relays else ""),
+        "Install nftables where it is missing. Who does not need the rules switches off `preserve_port` and "
+        "`at_home`.")]
 
 
 def _offload(facts):
@@ -187,4 +227,5 @@ def _configuration(facts):
     return [_finding(WARNING, "configuration", text) for text in facts.status["warnings"]]
 
 
-CHECKS = (_switched_on, _interfaces, _clock, _serving, _links, _ports, _carrier, _firewall, _offload, _configuration)
+CHECKS = (_switched_on, _interfaces, _clock, _serving, _relays, _links, _ports, _relayed, _carrier, _firewall, _offload,
+          _configuration)
