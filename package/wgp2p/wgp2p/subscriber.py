@@ -4,10 +4,11 @@ machine decides. One for each WireGuard interface, with a Link for each publishe
 from . import addr, log, probe
 from .compat import random_below, unix_s
 from .links import addresses
-from .path import DIRECT, STATIC, TRYING, Options, Path
+from .path import DIRECT, RELAY, STATIC, TRYING, Options, Path
 from .public_server import PublicServer
 from .registry import age_s
 from .resolver import Resolver
+from .upgrader import Row, Upgrader
 
 _SESSION_S = 180  # WireGuard's REJECT_AFTER_TIME
 _OWN_ADDRESSES_MS = 30000
@@ -44,6 +45,7 @@ class Subscriber:
         self._seen_at = {}  # label of a publisher: where it last saw this device, as told
         self._resting = {}  # label: the timer until which no other address is told
         self._resolver = Resolver(loop)
+        self._upgrader = Upgrader(loop, interface, self)
         self.configure(config, sections)
 
     # -- configuration --------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ class Subscriber:
         keepalive = peer.keepalive if peer is not None and peer.keepalive else min(
             [values.keepalive for values in self.sections])
         stale = max([values.stale_after for values in self.sections])
-        return Options(keepalive, stale, self.config.excluded(key))
+        return Options(keepalive, stale, self.config.excluded(key), peer.path if peer is not None else "auto")
 
     # -- what publishers say ----------------------------------------------------------------------------
 
@@ -113,6 +115,7 @@ class Subscriber:
             for key in self.paths:
                 if key not in named:
                     self.paths[key].forget(now, link.label)
+            self._upgrader.retell()
         self._look_soon()
 
     def removed(self, link, key):
@@ -165,7 +168,7 @@ class Subscriber:
         for label in self.servers:
             self.servers[label].nudge()
         for path in self.paths.values():
-            if path.state in (DIRECT, TRYING):
+            if path.state in (DIRECT, RELAY, TRYING):
                 path.punch(self._loop.now())
         self.look()
 
@@ -194,6 +197,8 @@ class Subscriber:
         if old is None or device.listen_port != old.listen_port:
             self._listener.interface_changed()
         servers = self._server_keys()
+        relays = self._relays()
+        rows = {}
         for key in [key for key in self.paths if key not in device.peers]:
             del self.paths[key]
             self._refusals.pop(key, None)
@@ -207,8 +212,12 @@ class Subscriber:
             if path is None:
                 path = self.paths[key] = Path(now, self._options(key), random_below)
                 fresh_peer = True
+            path.relays_at(now, relays)
             path.reading(now, peer.endpoint, peer.keepalive, peer.rx, 0 <= unix_s() - peer.handshake < _SESSION_S)
             self._act(now, key, path)
+            if not path.options.exclude:
+                rows[key] = Row(path.state, peer.endpoint, path.seen, path.relay, path.options.path == "auto",
+                                peer.handshake, probe.host_of(peer.allowed_ips))
             wait = min(wait, path.poll_ms(now))
             due = path.next_ms()
             if due is not None and due > now:  # what was due by now has just been done, or cannot be
@@ -216,6 +225,7 @@ class Subscriber:
         if fresh_peer:  # what was said of it before is not kept
             for server in self.servers.values():
                 server.ask_anew()
+        self._upgrader.update(device, rows)
         if self._again:
             self._again = False
             wait = 0
@@ -308,6 +318,27 @@ class Subscriber:
             self.servers[label].watch(now, device)
         self._allowed = allowed
 
+    def _relays(self):
+        """Where public servers pass packets on: {label: endpoint}."""
+        found = {}
+        for label in self.servers:
+            endpoint = self.servers[label].relay()
+            if endpoint is not None:
+                found[label] = endpoint
+        return found
+
+    def tell_session(self, key, sessions):
+        """An Upgrader's view: sessions with this client that were made directly, for the relays to know."""
+        for server in self.servers.values():
+            if server.link is not None:
+                server.link.tell_session(key, sessions)
+
+    def tried(self, key):
+        """An Upgrader's view: a direct path to this client is being tried, the answer comes within a round trip."""
+        if key in self.paths:
+            self.paths[key].tried(self._loop.now())
+            self._look_soon()
+
     # -- for the control socket -----------------------------------------------------------------------------
 
     def punch(self, key):
@@ -350,9 +381,10 @@ class Subscriber:
                 "listen_port": self.device.listen_port if self.device is not None else None,
                 "publishers": [self.servers[label].status(now) for label in sorted(self.servers)]}
 
-    def close(self):
-        """Leave WireGuard as it is and stop."""
+    def close(self, done=lambda: None):
+        """Leave WireGuard as it is and stop; `done()` when our table is gone."""
         self._closed = True
+        self._upgrader.close(done)
         for timer in [self._timer] + list(self._resting.values()):
             if timer is not None:
                 timer.cancel()
