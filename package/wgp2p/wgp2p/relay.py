@@ -1,0 +1,402 @@
+"""The relay of a public server: WireGuard's packets go on from one of its peers to another, and no key is needed.
+
+A *route* says where a packet goes that comes from this endpoint with this receiver index. The kernel follows the routes
+(relaytable.py); what makes them comes here. An initiation names its sender's index and, by mac1, its receiver: the
+answer will bear that index, so there is a route back, and then the initiation goes on. The answer names the other
+index, and makes the route there. A device also tells the sessions that it has made without us.
+
+Nothing of this is authenticated, and nothing has to be: who lies gets a packet dropped by WireGuard at its end, and a
+bounded number of routes between himself and those he may talk to. Where the kernel does not forward, each packet goes
+through here.
+"""
+from . import log, wgpacket
+from .addr import parse_endpoint
+from .forwarding import Forwarding
+from .links import route
+from .marked import Marked
+from .members import Lane, Members
+from .netlink import NetlinkError
+from .rawudp import RawUdp
+from .receivers import Receivers
+from .relayrules import HINT, INITIATION, USERSPACE
+from .relaytable import RelayTable, RelayTableError
+
+ROUTES_MOST = 8  # in one direction of a pair: a session needs one, and three of them can be alive
+SESSIONS_MOST = 4
+CALL_EVERY_MS, HINT_EVERY_MS = 1000, 5000
+CHECK_MS = 2000
+_SLICE_MS, _SLICE_MOST, _PAUSE_MS = 5, 64, 20
+_EARS_RETRY_MS = 60000
+
+
+def _own_ip(ip):
+    """The source of the route to an address, None where there is none."""
+    try:
+        return route(ip)[2]
+    except (OSError, NetlinkError):
+        return None
+
+
+def _is_index(value):
+    return type(value) is int and 0 <= value < 1 << 32
+
+
+class Relay:
+    """The relay of one interface. `view` (a Publisher) offers `config`, `values`, `registry`, `listen_port`,
+    `public_key` (text or None), `serves(device, key)`; it is told `relay_changed()` when `active` is another one and
+    `hinted(key, endpoint)` when a member's packets come from elsewhere."""
+
+    def __init__(self, loop, view):
+        self._loop = loop
+        self._view = view
+        self.active = False  # clients may rely on it
+        self._members = Members()
+        self._receivers = Receivers()
+        self._forwarding = Forwarding()
+        self._table = RelayTable(loop, self._table_changed)
+        self._raw = RawUdp()
+        self._port = None  # that the sockets stand on
+        self._ears, self._ears_problem, self._ears_ms = [], None, 0
+        self._config = None
+        self._lanes = {}  # (source key, target key): Lane
+        self._ways = {}  # (source, target) endpoints: (Lane, own ip, ip, port); until anything changes
+        self._news = False  # a door that the table does not know yet
+        self._check_timer = self._slice_timer = None
+
+    # -- what the server knows ------------------------------------------------------------------------
+
+    def update(self):
+        """Take what the view knows now. Called after every look that changed something, and after a reload."""
+        view = self._view
+        if view.config is not self._config:
+            self._config = view.config
+            self._forwarding.again()
+        self._receivers.own = view.public_key
+        news = self._members.update(view.config, view.registry, view.serves)
+        if news is not None:
+            self._receivers.keep(self._members.by_key)
+            for key in news[0]:
+                self._receivers.changed(key)
+            self._follow(news[1])
+        self._stand()
+
+    def _follow(self, left):
+        """Members have moved, come or gone (left: {key: endpoint}): their routes go with them, all at once."""
+        delete, add = [], []
+        for name in list(self._lanes):
+            lane = self._lanes[name]
+            source, target = self._members.by_key.get(lane.source), self._members.by_key.get(lane.target)
+            before = left.get(lane.source) or source.endpoint
+            allowed = source is not None and target is not None and self._members.may(lane.source, lane.target)
+            if allowed and lane.source not in left and lane.target not in left:
+                continue
+            lane.indices = self._alive(lane, before)
+            delete += [(before, index) for index in lane.indices]
+            if allowed:
+                add += [(source.endpoint, index, target.endpoint) for index in lane.indices]
+            else:
+                del self._lanes[name]
+        for key in left:
+            if self._is_busy(key):
+                self._members.by_key[key].find_door(_own_ip)
+        self._tell_members()
+        if delete:
+            self._change(delete, add)
+
+    def _is_busy(self, key):
+        return bool([name for name in self._lanes if key in name])
+
+    def _alive(self, lane, endpoint):
+        return [index for index in lane.indices if self._table.target(endpoint, index) is not None]
+
+    # -- table and sockets ----------------------------------------------------------------------------
+
+    def _stand(self):
+        """Have the table and the sockets that are wanted now."""
+        values = self._view.values
+        port = self._view.listen_port if values.relay and self._members.devices else None
+        if port != self._port:
+            self._close_ears()
+            self._port, self._ears_problem, self._ears_ms = port, None, 0
+        if port and not self._ears and self._loop.now() >= self._ears_ms:
+            self._open_ears()
+        self._table.want(port if self._ears else None, values.relay_limit * 125000 // 1024)
+        if self._ears and self._check_timer is None:
+            self._check_timer = self._loop.call_later(CHECK_MS, self._check)
+        self._table_changed()
+
+    def _open_ears(self):
+        try:
+            # Apart, so that a flood of data does not keep handshakes away.
+            self._ears.append(Marked(self._loop, self._port, (INITIATION, HINT), self._heard))
+            self._ears.append(Marked(self._loop, self._port, (USERSPACE,), self._pass_on))
+            self._ears_problem = None
+        except OSError as error:
+            self._close_ears()
+            self._ears_ms = self._loop.now() + _EARS_RETRY_MS
+            self._ears_problem = "no raw sockets (errno %d)" % error.args[0]
+            log.warning("relay on %s: %s" % (self._view.values.interface, self._ears_problem))
+
+    def _close_ears(self):
+        for ear in self._ears:
+            ear.close()
+        self._ears = []
+
+    def _table_changed(self):
+        active = bool(self._ears) and self._table.ready
+        if active == self.active:
+            return
+        self.active = active
+        if active:
+            self._adopt()
+        log.info("relay on %s: %s" % (self._view.values.interface, "on" if active else "off"))
+        self._view.relay_changed()
+
+    def _adopt(self):
+        """What the table has from an earlier run is ours, as far as it is still allowed."""
+        self._lanes = {}
+        strange = []
+        for source, index, target in self._table.routes():
+            names = self._members.between(source, target)
+            if names:
+                self._lane(names[0]).indices.append(index)
+            else:
+                strange.append((source, index))
+        for member in self._members.by_key.values():
+            if self._is_busy(member.key):
+                member.find_door(_own_ip)
+        self._tell_members()
+        if strange:
+            self._change(strange, [])
+
+    def _change(self, delete, add):
+        """One transaction; whether it was made."""
+        try:
+            self._table.replace(delete, add)
+            return True
+        except RelayTableError as error:
+            log.debug("relay: %s" % error)
+            return False
+
+    def _tell_members(self):
+        self._ways, self._news = {}, False
+        doors = {}
+        for member in self._members.by_key.values():
+            doors[member.endpoint] = member.door or doors.get(member.endpoint)
+        try:
+            self._table.set_members(doors)
+        except RelayTableError as error:
+            log.debug("relay: %s" % error)
+
+    # -- routes ---------------------------------------------------------------------------------------
+
+    def _lane(self, name):
+        if name not in self._lanes:
+            self._lanes[name] = Lane(*name)
+        return self._lanes[name]
+
+    def _add(self, rows):
+        """Make routes, ((source key, target key), index), where they are not; the oldest of a lane makes room. Whether
+        they are there: an index that leads elsewhere is left alone."""
+        delete, add = [], []
+        for name, index in rows:
+            source, target = self._members.by_key[name[0]], self._members.by_key[name[1]]
+            lane, there = self._lane(name), self._table.target(source.endpoint, index)
+            if there is not None:
+                if there != target.endpoint or index not in lane.indices:
+                    return False
+                continue
+            alive = [old for old in self._alive(lane, source.endpoint) if old != index]
+            excess = max(0, len(alive) + 1 - ROUTES_MOST)
+            delete += [(source.endpoint, old) for old in alive[:excess]]
+            lane.indices = alive[excess:] + [index]
+            add.append((source.endpoint, index, target.endpoint))
+            self._news = source.find_door(_own_ip) or self._news
+            self._news = target.find_door(_own_ip) or self._news
+        if self._news:
+            self._tell_members()
+        return not add or self._change(delete, add)
+
+    def session(self, device, client, sessions):
+        """A device says which sessions it has with its client: [[index in packets to it, index in those to the client],
+        ...], the newest first. Gives "" or what is wrong."""
+        if not self.active:
+            return "there is no relay"
+        if not isinstance(sessions, list) or len(sessions) > SESSIONS_MOST:
+            return "sessions must be a list of at most %d" % SESSIONS_MOST
+        for row in sessions:
+            if not isinstance(row, list) or len(row) != 2 or not _is_index(row[0]) or not _is_index(row[1]):
+                return "a session is two whole numbers from 0 to 4294967295"
+        if device not in self._members.devices or not self._members.may(device, client):
+            return "this is no client of yours"
+        for key, name in ((device, "you are"), (client, "the client is")):
+            if key not in self._members.by_key:
+                return "nobody knows where %s" % name
+        for ours, theirs in reversed(sessions):
+            if not self._add([((client, device), ours), ((device, client), theirs)]):
+                return "the relay cannot take this session"
+        return ""
+
+    # -- packets --------------------------------------------------------------------------------------
+
+    def _heard(self, source, own_ip, message):
+        """An initiation from a member's endpoint, or a packet from nowhere with an index that is known."""
+        what = wgpacket.kind(message)
+        if what == wgpacket.INITIATION:
+            self._initiation(source, own_ip, message)
+        elif what == wgpacket.TRANSPORT:
+            self._hint(source, wgpacket.receiver(message))
+
+    def _initiation(self, source, own_ip, message):
+        keys = self._members.at(source)
+        if not keys or not self.active:
+            return
+        for key in keys:
+            if own_ip is not None and self._members.by_key[key].knock(own_ip):
+                self._news = True
+        search = self._receivers.begin(
+            keys[-1], message, lambda other: bool([key for key in keys if self._members.may(key, other)]))
+        if search.over:
+            self._call(search)
+        elif self._slice_timer is None:
+            self._slice_timer = self._loop.call_later(_PAUSE_MS, self._search_on)
+
+    def _search_on(self):
+        """A little of what is still to be hashed."""
+        begin, count = self._loop.now(), 0
+        while self._receivers.pending() and count < _SLICE_MOST and self._loop.now() - begin < _SLICE_MS:
+            search = self._receivers.go_on()
+            count += 1
+            if search is not None:
+                self._call(search)
+        self._slice_timer = self._loop.call_later(_PAUSE_MS, self._search_on) if self._receivers.pending() else None
+
+    def _call(self, search):
+        """Send an initiation on to whom it is for."""
+        caller, called = self._members.by_key.get(search.sender), self._members.by_key.get(search.found)
+        if caller is None or called is None:  # it is for the server itself, or for nobody that is known
+            return
+        names = self._members.between(caller.endpoint, called.endpoint)
+        if not names:
+            return
+        lane, now = self._lane(names[0]), self._loop.now()
+        if lane.called_ms is not None and now - lane.called_ms < CALL_EVERY_MS:
+            return
+        lane.called_ms = now
+        if self._add([((lane.target, lane.source), wgpacket.sender(search.message))]):
+            lane.initiations += 1
+            self._send(caller.endpoint, called.endpoint, search.message)
+
+    def _pass_on(self, source, _, message):
+        """A packet of a route that the kernel leaves to us: every response, and all where it does not forward."""
+        what = wgpacket.kind(message)
+        if what is None or what == wgpacket.INITIATION or not self.active:
+            return
+        target = self._table.target(source, wgpacket.receiver(message))
+        if target is None or (what == wgpacket.RESPONSE and not self._answer(source, target, message)):
+            return
+        self._send(source, target, message)
+
+    def _answer(self, source, target, message):
+        """The answer to an initiation tells the index of the other direction; whether it may go on."""
+        for name in self._members.between(source, target):
+            if name in self._lanes and wgpacket.receiver(message) in self._lanes[name].indices:
+                return self._add([((name[1], name[0]), wgpacket.sender(message))])
+        return False
+
+    def _send(self, source, target, message):
+        way = self._ways.get((source, target))
+        if way is None:
+            names = self._members.between(source, target)
+            if not names:
+                return
+            way = (self._lane(names[0]), self._members.by_key[names[0][1]].door) + parse_endpoint(target)
+            self._ways[source, target] = way
+        lane, own_ip, ip, port = way
+        rate = self._view.values.relay_limit * 125000
+        if own_ip is None or (rate and not lane.take(self._loop.now(), len(message), rate)):
+            return
+        try:
+            self._raw.send(own_ip, self._port, ip, port, message)
+        except OSError as error:
+            log.debug("relay: nothing goes to %s (errno %d)" % (target, error.args[0]))
+            return
+        lane.packets += 1
+        lane.bytes += len(message)
+
+    def _hint(self, source, index):
+        """Somebody sends from an unknown address what a member would send."""
+        if self._members.at(source) or not self.active:
+            return
+        members = [self._members.by_key[lane.source] for lane in self._lanes.values() if index in lane.indices]
+        members = [member for member in members if self._table.target(member.endpoint, index) is not None]
+        if len(members) != 1:
+            return
+        member, now = members[0], self._loop.now()
+        entry = self._view.registry.entries.get(member.key)
+        if entry is None or entry.endpoint != member.endpoint:  # it is known to have moved
+            return
+        if member.hinted_ms is None or now - member.hinted_ms >= HINT_EVERY_MS:
+            member.hinted_ms = now
+            self._view.hinted(member.key, source)
+
+    # -- whether the kernel forwards ------------------------------------------------------------------
+
+    def _check(self):
+        self._check_timer = self._loop.call_later(CHECK_MS, self._check) if self._ears else None
+        if not self._table.ready or not self._lanes:
+            return
+        families = set([self._members.by_key[lane.source].is_ipv6() for lane in self._lanes.values()])
+        problem = self._forwarding.check(self._loop.now(), families, self._counters())
+        if problem and self._table.forwarding:
+            log.warning("relay on %s: %s, so each packet goes through this program" % (
+                self._view.values.interface, problem))
+            self._table.lose_forwarding()
+        elif not problem and not self._table.forwarding:
+            self._table.regain_forwarding()
+
+    def _counters(self):
+        try:
+            return self._table.counters()
+        except RelayTableError as error:
+            log.debug("relay: %s" % error)
+            return None
+
+    # -- for people -----------------------------------------------------------------------------------
+
+    def status(self):
+        """What `wgp2p status --json` says of the relay."""
+        pairs, routes = {}, 0
+        for lane in self._lanes.values():
+            self._count(pairs, lane.source, lane.target, lane.packets, lane.bytes, lane.initiations)
+            routes += len(self._alive(lane, self._members.by_key[lane.source].endpoint))
+        for source, target, packets, size in self._kernel_pairs():
+            one, other = self._members.who(source), self._members.who(target)
+            if one is not None and other is not None and self._members.may(one, other):
+                self._count(pairs, one, other, packets, size, 0)
+        state = "off" if not self.active else "kernel" if self._table.forwarding else "userspace"
+        return {"state": state, "problem": self._forwarding.problem or self._ears_problem or self._table.problem or "",
+                "pairs": [pairs[name] for name in sorted(pairs)], "routes": routes}
+
+    def _kernel_pairs(self):
+        try:
+            return self._table.pairs() if self.active else []
+        except RelayTableError as error:
+            log.debug("relay: %s" % error)
+            return []
+
+    def _count(self, pairs, one, other, packets, size, initiations):
+        a, b = (one, other) if one in self._members.devices else (other, one)
+        row = pairs.setdefault((a, b), {"a": a, "b": b, "packets": 0, "bytes": 0, "initiations": 0})
+        row["packets"] += packets
+        row["bytes"] += size
+        row["initiations"] += initiations
+
+    def close(self, done):
+        """Relay nothing any more; `done()` when the table is gone, within 2 s."""
+        self._close_ears()
+        self._raw.close()
+        for timer in (self._check_timer, self._slice_timer):
+            if timer is not None:
+                timer.cancel()
+        self._table.close(done)
