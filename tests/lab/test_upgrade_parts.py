@@ -1,5 +1,5 @@
-"""The parts that move a relayed client to the direct path, each against the real kernel: sessions that the kernel notes,
-a copied packet, beacons.
+"""The parts that move a relayed client to the direct path, against the real kernel: sessions that it notes, a copied
+packet, beacons.
 
     cli0 on a public address   pub: a relay of a few lines, for one client   rem behind a cone NAT, with fw4's rules
 """
@@ -32,6 +32,7 @@ from wgp2p.wgpacket import mac1_key  # noqa: E402
 
 PORT = wireguard.PORT
 RELAY_PORT = 9999
+SIZE = 64  # of the message that an echo request becomes
 
 
 def run(loop, condition, seconds, why):
@@ -155,17 +156,17 @@ def test_a_copy_moves_both_sides_and_a_beacon_is_heard(make_lab):
         beacons = Beacons(loop, PORT, lambda *row: heard.append(row))
         beacons.want({"cli0": Mac1(mac1_key(beacon))})
         copier = Copier(loop)
-        copier.attempt(relay, "203.0.113.77:1", PORT, lambda: probe.send("wg0", lab.tunnel("cli0")))
+        copier.attempt(relay, "203.0.113.77:1", PORT, SIZE, lambda: probe.echo("wg0", lab.tunnel("cli0")))
         run(loop, lambda: not copier.busy, 5, "an attempt towards nobody")
         assert stands(lab) == (relay, relay) and not heard, "nothing has moved"
 
-        copier.attempt(relay, direct, PORT, lambda: None)  # opens the NAT of the device, no more
+        copier.attempt(relay, direct, PORT, SIZE, lambda: None)  # opens the NAT of the device, no more
         run(loop, lambda: heard, 20, "the beacon comes in")
         assert heard[0] == ("cli0", direct) and stands(lab) == (relay, relay)
 
         pinger = Pinger("rem", lab.tunnel("cli0"))
         begin = time.monotonic()
-        copier.attempt(relay, direct, PORT, lambda: probe.echo("wg0", lab.tunnel("cli0")))
+        copier.attempt(relay, direct, PORT, SIZE, lambda: probe.echo("wg0", lab.tunnel("cli0")))
         run(loop, lambda: not copier.busy, 5, "an attempt towards the client")
         wait_for(lambda: stands(lab) == (direct, lab.endpoint("rem")), 10, "direct, both ways")
         end = time.monotonic()

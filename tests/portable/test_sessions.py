@@ -120,4 +120,4 @@ def test_a_session_of_another_size():
     for size in (4, 16):
         raises(ValueError, read_session, bytes(size + 11), size)
         raises(ValueError, read_session, bytes(size + 16), size)
-    assert nftmessage.concatenated(b"1234", b"56", b"789a", b"bcde") == b"123456" + bytes(2) + b"789abcde", "as it is read here"
+    assert nftmessage.concatenated(b"1234", b"56", b"789a", b"bcde") == b"123456" + bytes(2) + b"789abcde"

@@ -1,4 +1,4 @@
-"""upgrader.py in virtual time, with parts that only remember: who is tried when, which sockets are open, what is told."""
+"""upgrader.py in virtual time, with parts that only remember: who is tried when, what is open, what is told."""
 from helpers import VirtualLoop
 
 from wgp2p import beaconkey, log, probe, upgrader
@@ -32,8 +32,8 @@ class Copier:
     def __init__(self, loop):
         self.loop, self.attempts, self.closed = loop, [], False
 
-    def attempt(self, relay, candidate, port, probe_it):
-        assert port == 51820
+    def attempt(self, relay, candidate, port, size, probe_it):
+        assert port == 51820 and size in (64, 80)
         if Copier.error:
             raise OSError(Copier.error)
         probe_it()
@@ -144,7 +144,7 @@ def test_a_relayed_client_is_tried():
 
 
 def test_who_is_not_tried():
-    for option in ({"auto": False}, {"seen": None}, {"seen": SERVER}, {"ip": None}, {"endpoint": None}):
+    for option in ({"auto": False}, {"seen": None}, {"seen": SERVER}, {"ip": None}, {"relay": None}):
         with Bench() as bench:
             bench.row(ONE, **option)
             bench.pass_time(5000)

@@ -16,6 +16,8 @@ from .wgmessage import key_bytes
 from .wgpacket import mac1_key
 
 _TELL_MS = 100  # the handshake's last packet may be a moment away
+# An empty echo request has 28 bytes, with IPv6 48; WireGuard fills them up to 32 and 48 and adds 32 (whitepaper 5.4.6).
+_ECHO_SIZE, _ECHO_SIZE6 = 64, 80
 _DEAF_MS = 60000  # how long not to ask again for what was refused
 
 
@@ -70,7 +72,7 @@ class Upgrader:
 
     @staticmethod
     def _is_wanted(row):
-        return row.state == RELAY and row.auto and row.endpoint is not None and row.ip is not None
+        return row.state == RELAY and row.auto and row.relay is not None and row.ip is not None
 
     # -- attempts -----------------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class Upgrader:
         due = sorted([(self._upgrades[key].next_ms(), key) for key in self._upgrades
                       if self._upgrades[key].next_ms() is not None])
         endpoint = self._upgrades[due[0][1]].take(now) if due else None
-        if endpoint is not None and endpoint != self._rows[due[0][1]].endpoint:
+        if endpoint is not None and endpoint != self._rows[due[0][1]].relay:
             self._free_ms = now + WINDOW_MS
             self._try(due[0][1], endpoint)
         self._schedule()
@@ -98,7 +100,8 @@ class Upgrader:
         row, name = self._rows[key], self._view.config.name(key)
         log.debug("%s: trying %s beside the relay" % (name, endpoint))
         try:
-            self._copier.attempt(row.endpoint, endpoint, self._port, lambda: probe.echo(self._interface, row.ip))
+            self._copier.attempt(row.relay, endpoint, self._port, _ECHO_SIZE6 if ":" in row.ip else _ECHO_SIZE,
+                                 lambda: probe.echo(self._interface, row.ip))
         except OSError as error:
             log.debug("%s: %s is not tried (errno %d)" % (name, endpoint, error.args[0]))
         else:
