@@ -13,6 +13,7 @@ import time
 
 import nat
 import netns
+import stock_router
 from daemon import PACKAGE, PYTHONS, interpreter_words
 from pairs import publisher_config, subscriber_config
 from relay_watch import relay_status
@@ -78,7 +79,7 @@ def throughput(kind, interpreter):
     try:
         lab.up()
         if kind == "daemon":
-            netns.nft("pub", nat.SERVER_RULES.replace("meta mark 0x77000001 accept", ""))
+            netns.nft("pub", nat.SERVER_RULES.replace(stock_router.RELAYED, ""))
         policy = "direct" if kind == "routed" else "relay"
         config = publisher_config(lab, "pub", relay="0" if kind == "routed" else "1")
         publisher = lab.daemon("pub", interpreter, config).start()

@@ -81,7 +81,7 @@ table inet filter {
   chain forward {
     type filter hook forward priority 0; policy drop
     iifname wg0 oifname wg0 accept
-    meta mark 0x77000001 accept
+    meta mark & 0xff0000ff == 0x77000001 accept
   }
 }
 """

@@ -6,7 +6,7 @@ import re
 import netns
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden/fw4-default.nft"
-CHAIN_PRE = pathlib.Path(__file__).resolve().parents[2] / "files/usr/share/nftables.d/chain-pre/forward/wgp2p.nft"
+RELAYED = "meta mark & 0xff0000ff == 0x77000001 accept"  # as fw4 writes the rule that the service has
 HOME, LAN = "home", "192.168.1"
 CLIENTS = [f"{LAN}.{number}" for number in (10, 11)]  # LAN clients: addresses of one host
 
@@ -30,18 +30,15 @@ def make_router(device="rem", fully_random=False):
     netns.nft(device, "flush ruleset\n" + fw4(fully_random))
 
 
-def make_server(server="pub", chain_pre=None):
-    """A public server gets fw4's rules, a rule that opens WireGuard's port, and a zone for the tunnel. chain_pre: what
-    fw4 includes at the top of its forward chain (default: the file that the package ships)."""
-    before = CHAIN_PRE.read_text() if chain_pre is None else chain_pre
+def make_server(server="pub"):
+    """A public server gets fw4's rules, with WireGuard's port open, a zone for the tunnel, and the service's rule for
+    the relay."""
     netns.nft(server, f"""flush ruleset
 {fw4()}
 insert rule inet fw4 input_wan udp dport 51820 counter accept
 insert rule inet fw4 forward iifname "wg0" oifname "wg0" accept
+insert rule inet fw4 forward {RELAYED}
 """)
-    for line in before.splitlines():
-        if line.strip() and not line.startswith("#"):
-            netns.nft(server, f"insert rule inet fw4 forward {line}")
 
 
 def forget(device, *words):

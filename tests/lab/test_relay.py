@@ -154,7 +154,7 @@ def test_mixed_families(make_lab, interpreter):
 def test_forwarding_is_dropped(make_lab, interpreter):
     """A firewall of the server's that nobody told of the relay: the daemon sees it by the counters, and does it."""
     lab = make_lab(networks=("symmetric",))
-    netns.nft("pub", nat.SERVER_RULES.replace("meta mark 0x77000001 accept", ""))
+    netns.nft("pub", nat.SERVER_RULES.replace(stock_router.RELAYED, ""))
     publisher, subscriber = start_pair(lab, interpreter)
     join(lab, "cli0", "nata", profile="one")
     pinger = Pinger("cli0", lab.tunnel("rem"))

@@ -199,7 +199,7 @@ class Device(Program):
 
 def setup(lab, network):
     """The server with fw4's stock rules and the relay's, cli0 with the one profile, both known to the server."""
-    stock_router.make_server("pub", chain_pre=f"meta mark {RELAYED:#x} accept")
+    stock_router.make_server("pub")
     netns.nft("pub", RULES.replace("SERVER", lab.outer("pub")))
     beacon = base64.b64encode(hashlib.sha256(b"nobody").digest()).decode()
     join(lab, "cli0", network, endpoints={"rem": None})
