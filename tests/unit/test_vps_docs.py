@@ -47,7 +47,7 @@ def test_every_command_is_in_the_help():
 
 def test_every_path_is_in_the_table():
     said = section(GUIDE, "## What it does to the machine")
-    for path in (paths.PYZ, paths.LAUNCHER, paths.UNIT, paths.CONFIG, paths.KEEP, paths.INSTALLED):
+    for path in (paths.PYZ, paths.LAUNCHER, paths.UNIT, paths.CONFIG, paths.KEEP, paths.SYSCTL, paths.INSTALLED):
         assert "`%s`" % path in said, path
 
 

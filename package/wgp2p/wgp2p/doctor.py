@@ -91,7 +91,7 @@ def _relay(relay, name):
         return _finding(WARNING, "relay-slow", "%s is the work of wgp2p instead of the kernel, which is slower: %s." % (
             name, relay["problem"]),
             "On OpenWrt keep `option open_port '1'`. Elsewhere run `sudo wgp2p install --forward`, which switches "
-            "forwarding on and adds a firewall rule for it; after the firewall was loaded anew "
+            "forwarding on and adds a firewall rule for it (IPv6: docs/vps.md); after the firewall was loaded anew "
             "`sudo systemctl reload wgp2p` adds the rule again.")
     return _finding(WARNING, "relay-off", "%s does not work: %s. Clients without a direct path cannot connect." % (
         name, relay["problem"]),
