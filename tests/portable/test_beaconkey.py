@@ -90,9 +90,10 @@ def test_root_gives_it_to_whom_the_folder_belongs():
     inside = folder + "/keep"
     os.mkdir(inside)
     out = open(folder + "/x", "wb")
-    beaconkey.give(out, 12, 34)
+    beaconkey.give(out, 12, 34, 0o604)
     out.close()
-    assert os.stat(folder + "/x")[4:6] == (12, 34)
+    facts = os.stat(folder + "/x")
+    assert (facts[4], facts[5], facts[0] & 0o777) == (12, 34, 0o604)
     if os.system("chown 0:4711 " + inside):
         raise Skip("no chown here")
     beaconkey.beacon_key(inside)

@@ -15,6 +15,7 @@ from .wgmessage import KEY_SIZE, key_bytes, key_text
 
 _BLOCK = 64  # of SHA-256
 _FILE_LIMIT = 1024
+_MODE = 0o640
 
 
 class BeaconKeyError(Exception):
@@ -30,9 +31,9 @@ if MICROPYTHON:
         out.flush()
         libc("i", "fsync", "i")(out.fileno())
 
-    def give(out, uid, gid):
-        """Make an open file another user's and group's. OSError."""
-        if libc("i", "fchown", "iII")(out.fileno(), uid, gid):
+    def give(out, uid, gid, mode):
+        """Make an open file another user's and group's, with these permissions. OSError."""
+        if libc("i", "fchown", "iII")(out.fileno(), uid, gid) or libc("i", "fchmod", "iI")(out.fileno(), mode):
             raise OSError(os.errno())
 else:
     _link = os.link
@@ -41,9 +42,10 @@ else:
         out.flush()
         os.fsync(out.fileno())
 
-    def give(out, uid, gid):
-        """Make an open file another user's and group's. OSError."""
+    def give(out, uid, gid, mode):
+        """Make an open file another user's and group's, with these permissions. OSError."""
         os.fchown(out.fileno(), uid, gid)
+        os.fchmod(out.fileno(), mode)
 
 
 def beacon_of(secret, client):
@@ -91,7 +93,7 @@ def _make(folder, path):
     """Make the file, whole and on the disk before it has its name. One that another process makes first, stays."""
     make_folder(folder)
     part = "%s/.beacon.%s.new" % (folder, "".join(["%02x" % byte for byte in random_bytes(8)]))
-    old = umask(0o137)
+    old = umask(0o777 & ~_MODE)
     try:
         out = open(part, "wb")
     finally:
@@ -100,7 +102,7 @@ def _make(folder, path):
         try:
             if is_root():
                 facts = os.stat(folder)
-                give(out, facts[4], facts[5])
+                give(out, facts[4], facts[5], _MODE)
             out.write((b64encode(random_bytes(KEY_SIZE)) + "\n").encode())
             _sync(out)
         finally:

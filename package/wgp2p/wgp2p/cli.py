@@ -20,7 +20,15 @@ USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] [--user NA
   reload           apply a changed configuration without dropping a path
   check            look for faults in the configuration without starting
   token NAME       show (and make, if need be) a remote device's token, on the public server
+  client WHAT      phones and their profiles, on the remote device:
   --version, --help
+
+client add NAME      a new client: configured here, its profile (a secret) on standard output, what the public server
+                     must run on standard error; with --interface NAME where there are several
+client profile NAME  its profile again; --proxied or --classic: of another kind; --server: what the server must run
+client list, client remove NAME
+With add and profile, in place of what is found: --address IP, --allowed-ips NETWORK,NETWORK, --dns IP,
+--endpoint HOST:PORT, --server-endpoint HOST:PORT
 
 PEER: a name, a public key, or an unambiguous beginning of one.
 --config FILE      default /etc/config/wgp2p
@@ -31,6 +39,8 @@ PEER: a name, a public key, or an unambiguous beginning of one.
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon does not answer
 """
 OK, FAILED, USAGE_ERROR, NO_DAEMON = 0, 1, 2, 3
+_OPTIONS = ("--config", "--socket", "--state", "--user")
+_CLIENT_OPTIONS = ("--address", "--allowed-ips", "--dns", "--endpoint", "--interface", "--server-endpoint")
 _TIMEOUT_MS = 5000
 _ANSWER_LIMIT = 4 << 20
 _REDRAW_MS = 1000
@@ -56,16 +66,20 @@ class _Arguments:
         self.config, self.socket, self.state, self.user = _CONFIG, None, None, None
         self.flags = []
         self.words = []
+        self.options = {}  # of `client`
         i = 0
         while i < len(words):
             name, equals, value = words[i].partition("=")
-            if name in ("--config", "--socket", "--state", "--user"):
+            if name in _OPTIONS or name in _CLIENT_OPTIONS:
                 if not equals:
                     i += 1
                     if i == len(words):
                         raise _Failure(USAGE_ERROR, name + " needs a value")
                     value = words[i]
-                setattr(self, name[2:], value)
+                if name in _OPTIONS:
+                    setattr(self, name[2:], value)
+                else:
+                    self.options[name] = value
             elif words[i].startswith("-") and len(words[i]) > 1:
                 self.flags.append(words[i])
             else:
@@ -74,7 +88,7 @@ class _Arguments:
 
     def take(self, count, *flags):
         """The words after the command, exactly `count`; only these flags may stand."""
-        for flag in self.flags:
+        for flag in self.flags + list(self.options):
             if flag not in flags:
                 raise _Failure(USAGE_ERROR, "unknown option " + flag)
         if len(self.words) - 1 != count:
@@ -206,15 +220,19 @@ def _doctor(arguments):
 
 def _reload(arguments):
     arguments.take(0)
+    for warning in _reloaded(arguments):
+        sys.stderr.write(plain(warning) + "\n")
+
+
+def _reloaded(arguments):
+    """Have the configuration applied; gives warnings."""
     if exists(_INIT) and is_root() and (arguments.config, arguments.socket, arguments.state) == (_CONFIG, None, None):
         # On OpenWrt the daemon may not read /etc/config itself, and the firewall is to follow, too.
         warnings = [str(problem) for problem in _load(arguments).problems]
         if os.system(_INIT + " reload"):
             raise _Failure(FAILED, "%s reload failed; what runs goes on as before" % _INIT)
-    else:
-        warnings = _ask(arguments, "POST", "/reload", {})["warnings"]
-    for warning in warnings:
-        sys.stderr.write(plain(warning) + "\n")
+        return warnings
+    return _ask(arguments, "POST", "/reload", {})["warnings"]
 
 
 def _load(arguments):
@@ -287,8 +305,36 @@ def _token(arguments):
     raise _Failure(FAILED, "no peer section with option device '1' has the name '%s' (%s)" % (name, names))
 
 
+def _client(arguments):
+    from . import clientcli
+
+    def ask():
+        try:
+            return _ask(arguments, "GET", "/status")
+        except _Failure as failure:
+            return failure.text
+
+    def reload():
+        try:
+            return [plain(line) for line in _reloaded(arguments)]
+        except _Failure as failure:
+            return [plain(line) for line in failure.text.split("\n")]
+
+    command = clientcli.ClientCommand(Loop(), _load(arguments), arguments.config, ask, reload)
+    try:
+        out, said = command.run(arguments.words[1:], arguments.options, arguments.flags)
+    except clientcli.UsageError as error:
+        raise _Failure(USAGE_ERROR, str(error))
+    except (clientcli.ClientError, OSError) as error:
+        raise _Failure(FAILED, str(error))
+    sys.stdout.write(out)
+    if hasattr(sys.stdout, "flush"):
+        sys.stdout.flush()
+    sys.stderr.write(said)
+
+
 _COMMANDS = {"run": _run, "status": _status, "doctor": _doctor, "peers": _peers, "punch": _punch, "reload": _reload,
-             "check": _check, "token": _token}
+             "check": _check, "token": _token, "client": _client}
 
 
 def main(words):
