@@ -14,12 +14,13 @@ from .addr import canonical_endpoint, format_endpoint, format_ip, parse_endpoint
 from .firewall import Firewall, FirewallError
 from .relayrules import ROUTE_LIFE_MS, TABLE
 
-MOST_ROUTES = 8192  # half of what fits into the kernel's: what has expired is counted there for a while
+MOST_ROUTES = 4096  # a MB of memory; the kernel's sets have room for what has expired besides
 _FAMILIES = ("4", "6")
 _MAPS = ("address", "port")
 _PIECE = 64  # routes or members in one transaction, where it is not everything
 _REQUESTS = 24  # messages of up to 4 KiB; a socket takes some 200 KiB at once
 _PURGE_MS, _RETRY_MS = 10000, 5000
+_LINGER_MS = 1000  # until the kernel, too, has seen it expire
 
 
 class RelayTableError(Exception):
@@ -60,6 +61,7 @@ class RelayTable:
     def __init__(self, loop, changed):
         self._loop, self._changed = loop, changed
         self.ready, self.problem, self.forwarding = False, None, True
+        self._asked = ()
         self._wanted = False
         self._routes = {}  # (source, index): (target, when it expires)
         self._members = {}
@@ -70,6 +72,9 @@ class RelayTable:
     def want(self, port, limit_kbytes):
         """The table shall be there for WireGuard's listen port, each pair limited to so many kB/s in each direction (0:
         unlimited); None: it shall not be there."""
+        if (port, limit_kbytes) == self._asked:
+            return
+        self._asked = (port, limit_kbytes)
         self._wanted = port is not None
         if not self._wanted:
             self._routes = {}
@@ -193,7 +198,6 @@ class RelayTable:
             changes = _Changes()
             for source, index in delete[i:i + _PIECE]:
                 self._drop_route(changes, source, index)
-                self._routes.pop((source, index), None)
             for source, index, target in add[i:i + _PIECE]:
                 self._drop_route(changes, source, index)
                 self._routes[source, index] = (target, now + ROUTE_LIFE_MS)
@@ -201,11 +205,14 @@ class RelayTable:
             self._commit(changes)
 
     def _drop_route(self, changes, source, index):
+        """A route that we know. (A transaction that deletes takes the kernel some 10 ms, one that does not 0.1.)"""
+        if (source, index) not in self._routes:
+            return
+        target = self._routes.pop((source, index))[0]
         family, key = _route_key(source, index)
         changes.drop("routes" + family, key)
         changes.drop("indices", key[-4:])
-        target = self._routes.get((source, index), ("",))[0]
-        if self.forwarding and target and _same_family(source, target):
+        if self.forwarding and _same_family(source, target):
             for name, data in zip(_MAPS, _target_data(target)):
                 changes.drop(name + family, key, data)
 
@@ -220,7 +227,7 @@ class RelayTable:
     def _purge(self, now, more):
         if now - self._purged_ms >= _PURGE_MS or len(self._routes) + more > MOST_ROUTES:
             self._purged_ms = now
-            for key in [key for key in self._routes if self._routes[key][1] <= now]:
+            for key in [key for key in self._routes if self._routes[key][1] <= now - _LINGER_MS]:
                 del self._routes[key]
         if len(self._routes) + more > MOST_ROUTES:
             raise RelayTableError("there are %d routes already" % len(self._routes))
@@ -237,9 +244,16 @@ class RelayTable:
 
     def lose_forwarding(self):
         """The kernel does not forward: from now on it gives every packet to the daemon."""
-        if not self.forwarding:
+        self._forward(False)
+
+    def regain_forwarding(self):
+        """The kernel may try again."""
+        self._forward(True)
+
+    def _forward(self, forwarding):
+        if forwarding == self.forwarding:
             return
-        self.forwarding = False
+        self.forwarding = forwarding
         if self.ready:
             try:
                 self._write_all()
