@@ -512,6 +512,17 @@ def test_routes_of_another_at_the_same_place_stay():
         assert bench.lane(LAPTOP_AT, ROUTER_AT) == [90] and bench.lane(AWAY, ROUTER_AT) == [9]
 
 
+def test_answer_to_one_of_two_at_the_same_place():
+    with Bench() as bench:
+        bench.handshake(70, 90, LAPTOP_AT)
+        bench.loop.advance(CALL_EVERY_MS)
+        bench.call(PHONE_AT, ROUTER, 7)
+        bench.move(LAPTOP, PHONE_AT)
+        bench.hear(USERSPACE, ROUTER_AT, response(9, 7))
+        bench.move(LAPTOP, LAPTOP_AT)
+        assert bench.lane(PHONE_AT, ROUTER_AT) == [9] and bench.lane(LAPTOP_AT, ROUTER_AT) == [90]
+
+
 def test_who_is_no_member_any_more_has_no_routes():
     with Bench() as bench:
         bench.handshake(7, 9)
