@@ -97,3 +97,28 @@ def test_the_last_four_are_kept():
     assert [row[1] for row in tried] == [FORGED % number for number in (5, 1, 4, 3) * 3]
     upgrade.beacon(START + RETRY_MS, FORGED % 2)
     assert upgrade.take(START + RETRY_MS) == FORGED % 2
+
+
+def test_detours():
+    upgrade = relaying()
+    upgrade.beacon(START, OTHER)
+    found, now, count = [], START, 0
+    while now < START + 6000000:
+        now = max(now, upgrade.next_ms())
+        if upgrade.take(now) == SEEN:
+            count += 1
+        elif upgrade.may_detour():
+            raise AssertionError("an address that anybody may have named")
+        if upgrade.may_detour():
+            found.append(count)
+            upgrade.detoured()
+    assert found == [4, 8, 16, 32, 64]
+    upgrade.seen(now, OTHER)
+    assert upgrade.take(now + 300) == OTHER and not upgrade.may_detour()
+    late = relaying()
+    for second in range(30):
+        late.take(START + second * 60000)
+    for _ in range(3):
+        assert late.may_detour()
+        late.detoured()
+    assert not late.may_detour(), "a client that was busy until now has caught up"

@@ -23,7 +23,11 @@ class Config:
 
 class Device:
     def __init__(self, port=51820):
-        self.listen_port = port
+        self.listen_port, self.peers = port, {}
+
+
+class Peer:
+    rx = tx = 0
 
 
 class Copier:
@@ -38,6 +42,24 @@ class Copier:
             raise OSError(Copier.error)
         probe_it()
         self.attempts.append((self.loop.now(), relay, candidate))
+
+    def close(self):
+        self.closed = True
+
+
+class Detour:
+    def __init__(self, loop, wireguard, interface):
+        assert wireguard == "wireguard" and interface == "wg0"
+        self.loop, self.made, self.busy, self.closed = loop, [], False, False
+
+    def attempt(self, key, relay, candidate, counts, ask, over):
+        ask()
+        self.made.append((self.loop.now(), key, relay, candidate, counts))
+        self.busy, self.over = True, over
+
+    def end(self):
+        self.busy = False
+        self.over()
 
     def close(self):
         self.closed = True
@@ -84,18 +106,19 @@ class Bench:
         self.loop, self.rows, self.device = VirtualLoop(), {}, Device()
         self.told, self.tries, self.probes, self.logged, self.secret = [], [], [], [], b"s" * 32
         self.start = self.loop.now()
-        self._real = (upgrader.Copier, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
-                      log.warning)
-        upgrader.Copier, upgrader.Beacons, upgrader.SessionTable = Copier, Beacons, Sessions
+        self._real = (upgrader.Copier, upgrader.Detour, upgrader.Beacons, upgrader.SessionTable, probe.echo,
+                      beaconkey.beacon_key, log.warning)
+        upgrader.Copier, upgrader.Detour = Copier, Detour
+        upgrader.Beacons, upgrader.SessionTable = Beacons, Sessions
         probe.echo, beaconkey.beacon_key = lambda *row: self.probes.append(row), self._key
         log.warning = self.logged.append
         Copier.error = Beacons.error = None
         Beacons.made = []
-        self.upgrader = Upgrader(self.loop, "wg0", self)
+        self.upgrader = Upgrader(self.loop, "wg0", self, "wireguard")
         return self
 
     def __exit__(self, *_):
-        (upgrader.Copier, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
+        (upgrader.Copier, upgrader.Detour, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
          log.warning) = self._real
 
     def _key(self, keep_dir):
@@ -219,6 +242,46 @@ def test_an_attempt_that_cannot_be_made():
         assert bench.tries == [(6000, ONE)]
 
 
+def test_a_quiet_client_gets_detours():
+    with Bench() as bench:
+        detour = bench.upgrader._detour
+        bench.device.peers[ONE] = Peer()
+        bench.row(ONE)
+        while not detour.busy:
+            bench.pass_time(100)
+        assert [row[0] - bench.start for row in detour.made] == [2000] and len(bench.attempts()) == 3
+        assert detour.made[0][1:] == (ONE, SERVER, PLACE, (0, 0)) and bench.tries[-1][0] == 1000
+        bench.pass_time(5000)
+        assert not bench.attempts(), "nothing else meanwhile"
+        detour.end()
+        assert bench.tries[-1][0] == bench.loop.now() - bench.start
+        bench.pass_time(1000)
+        assert bench.attempts()
+
+
+def test_a_busy_client_gets_none():
+    with Bench() as bench:
+        bench.device.peers[ONE] = Peer()
+        bench.row(ONE)
+        for _ in range(100):
+            bench.pass_time(400)
+            bench.device.peers[ONE] = Peer()
+            bench.device.peers[ONE].tx = bench.loop.now()
+        assert not bench.upgrader._detour.made and len(bench.attempts()) == 12
+        bench.pass_time(30000)
+        assert len(bench.upgrader._detour.made) == 1, "once it is quiet"
+
+
+def test_without_a_backend_there_are_no_detours():
+    with Bench() as bench:
+        bench.upgrader = Upgrader(bench.loop, "wg0", bench)
+        bench.device.peers[ONE] = Peer()
+        bench.row(ONE)
+        bench.pass_time(70500)
+        assert len(bench.attempts()) == 13
+        bench.upgrader.close(lambda: None)
+
+
 def test_the_table_is_there_while_somebody_relays():
     with Bench() as bench:
         bench.row(ONE, state=TRYING, relay=None)
@@ -276,3 +339,4 @@ def test_the_end():
         assert done and bench.upgrader._sessions.port == "closed" and not Beacons.made[0].open
         bench.loop.advance(100000)
         assert not bench.attempts() and not bench.told and bench.upgrader._copier.closed
+        assert bench.upgrader._detour.closed

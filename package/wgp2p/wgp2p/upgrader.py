@@ -8,7 +8,7 @@ somebody to be moved, and the table is there only while a publisher relays.
 from . import beaconkey, log, probe
 from .beacons import Beacons
 from .blake2s import Mac1
-from .copier import WINDOW_MS, Copier
+from .copier import WINDOW_MS, Copier, Detour
 from .path import DIRECT, RELAY
 from .sessions import SessionTable
 from .upgrade import Upgrade
@@ -18,6 +18,7 @@ from .wgpacket import mac1_key
 _TELL_MS = 100  # the handshake's last packet may be a moment away
 # An empty echo request has 28 bytes, with IPv6 48; WireGuard fills them up to 32 and 48 and adds 32 (whitepaper 5.4.6).
 _ECHO_SIZE, _ECHO_SIZE6 = 64, 80
+_QUIET_MS = 500  # longer than what the attempt of a second ago made it send
 _DEAF_MS = 60000  # how long not to ask again for what was refused
 
 
@@ -33,15 +34,18 @@ class Row:
 
 class Upgrader:
     """`view` (the Subscriber) offers `config`, `tell_session(key, [[ours, theirs], ...])` for what the publisher is to
-    know, and `tried(key)`, which hears of every attempt."""
+    know, and `tried(key)`, which hears of every attempt. `wireguard` is a backend of wireguard.py; without
+    one there are no detours."""
 
-    def __init__(self, loop, interface, view):
+    def __init__(self, loop, interface, view, wireguard=None):
         self._loop = loop
         self._interface = interface
         self._view = view
         self._rows, self._port = {}, None
         self._upgrades = {}  # key: Upgrade
         self._copier = Copier(loop)
+        self._detour = Detour(loop, wireguard, interface) if wireguard is not None else None
+        self._counts = {}  # key: (rx, tx) of clients on the relay, and since when they are these
         self._timer, self._free_ms = None, loop.now()  # when the attempt before is over
         self._sessions = SessionTable(loop)
         self._direct = {}  # key: (endpoint, handshake) of which the relay was told
@@ -65,6 +69,7 @@ class Upgrader:
             upgrade = self._upgrades.setdefault(key, Upgrade())
             upgrade.seen(now, row.seen)
             upgrade.relaying(now, self._is_wanted(row))
+        self._count(now, device.peers)
         self._sessions.want(self._port or None if [key for key in rows if rows[key].relay] else None)
         self._note_handshakes(rows)
         self._listen(sorted([key for key in rows if self._is_wanted(rows[key])]))
@@ -73,6 +78,15 @@ class Upgrader:
     @staticmethod
     def _is_wanted(row):
         return row.state == RELAY and row.auto and row.relay is not None and row.ip is not None
+
+    def _count(self, now, peers):
+        counts = {}
+        for key in self._rows:
+            if key in peers and self._is_wanted(self._rows[key]):
+                count = (peers[key].rx, peers[key].tx)
+                before = self._counts.get(key)
+                counts[key] = before if before is not None and before[0] == count else (count, now)
+        self._counts = counts
 
     # -- attempts -----------------------------------------------------------------------------------
 
@@ -88,6 +102,10 @@ class Upgrader:
     def _attempt(self):
         """Of the clients that are due the one that waits longest."""
         now = self._loop.now()
+        if self._detour is not None and self._detour.busy:  # its backend takes long
+            self._free_ms = now + WINDOW_MS
+            self._schedule()
+            return
         due = sorted([(self._upgrades[key].next_ms(), key) for key in self._upgrades
                       if self._upgrades[key].next_ms() is not None])
         endpoint = self._upgrades[due[0][1]].take(now) if due else None
@@ -98,14 +116,26 @@ class Upgrader:
 
     def _try(self, key, endpoint):
         row, name = self._rows[key], self._view.config.name(key)
+
+        def ask():
+            probe.echo(self._interface, row.ip)
+
+        if self._takes_detour(key):
+            log.debug("%s: trying %s by a detour" % (name, endpoint))
+            self._upgrades[key].detoured()
+            self._detour.attempt(key, row.relay, endpoint, self._counts[key][0], ask, lambda: self._view.tried(key))
+            return
         log.debug("%s: trying %s beside the relay" % (name, endpoint))
         try:
-            self._copier.attempt(row.relay, endpoint, self._port, _ECHO_SIZE6 if ":" in row.ip else _ECHO_SIZE,
-                                 lambda: probe.echo(self._interface, row.ip))
+            self._copier.attempt(row.relay, endpoint, self._port, _ECHO_SIZE6 if ":" in row.ip else _ECHO_SIZE, ask)
         except OSError as error:
             log.debug("%s: %s is not tried (errno %d)" % (name, endpoint, error.args[0]))
         else:
             self._view.tried(key)
+
+    def _takes_detour(self, key):
+        return (self._detour is not None and self._upgrades[key].may_detour() and key in self._counts
+                and self._loop.now() - self._counts[key][1] >= _QUIET_MS)
 
     # -- beacons --------------------------------------------------------------------------------------
 
@@ -192,5 +222,7 @@ class Upgrader:
                 timer.cancel()
         self._timer = self._telling = None
         self._copier.close()
+        if self._detour is not None:
+            self._detour.close()
         self._close_beacons()
         self._sessions.close(done)
