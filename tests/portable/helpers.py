@@ -62,3 +62,25 @@ class Listener:
 
     def interface_changed(self):
         self.interfaces += 1
+
+
+class FakeRelay:
+    """A relay.Relay that only remembers."""
+
+    def __init__(self, loop, view):
+        self.view = view
+        self.active, self.closed, self.updates, self.told, self.refusal = False, False, 0, [], ""
+
+    def update(self):
+        self.updates += 1
+
+    def session(self, device, client, sessions):
+        self.told.append((device, client, sessions))
+        return self.refusal
+
+    def status(self):
+        return {"state": "kernel" if self.active else "off", "problem": "", "pairs": [], "routes": 0}
+
+    def close(self, done):
+        self.closed = True
+        done()

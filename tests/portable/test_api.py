@@ -115,6 +115,14 @@ class StandIn:
         self.config = config.parse(CONFIG)
         self.registry = Registry("b00t")
         self.addresses = ["10.0.0.100", "fd00::100"]
+        self.told, self.refusal = [], ""
+
+    def relays(self):
+        return True
+
+    def session(self, device, client, sessions):
+        self.told.append((device, client, sessions))
+        return self.refusal
 
     def token(self, peer):
         return TOKENS.get(peer)
@@ -140,11 +148,13 @@ class Bench:
         if self.publisher.registry.seq != before:
             self.api.changed(before)
 
-    def ask(self, path, ip=ROUTER_IP, token=TOKENS[ROUTER], method="GET", host=HOST, headers=None, takes=1 << 30):
+    def ask(self, path, ip=ROUTER_IP, token=TOKENS[ROUTER], method="GET", host=HOST, headers=None, takes=1 << 30,
+            body=b""):
         """The connection after a request; a header that is None is not sent."""
         fields = {"host": host, "authorization": "Bearer " + token.decode() if token else None}
         fields.update(headers or {})
         request = http.Request(method, path, {}, {})
+        request.body = body
         for name in fields:
             if fields[name] is not None:
                 request.headers[name] = fields[name]
@@ -166,6 +176,31 @@ class Bench:
 
 def keys(snapshot):
     return [row["public_key"] for row in snapshot["peers"]]
+
+
+# -- sessions for the relay -----------------------------------------------------------------------
+
+def test_a_device_tells_its_sessions():
+    bench = Bench()
+    body = json.dumps({"public_key": PHONE, "sessions": [[1, 4294967295]]}).encode()
+    assert bench.ask("/api/relay", method="POST", body=body).status == 200
+    assert bench.publisher.told == [(ROUTER, PHONE, [[1, 4294967295]])]
+    assert bench.ask("/api/peers").value()["relay"] is True
+    bench.publisher.refusal = "not a client of this device"
+    connection = bench.ask("/api/relay", method="POST", body=body)
+    assert connection.status == 409 and connection.value() == {"error": "not a client of this device"}
+
+
+def test_what_is_no_session():
+    bench = Bench()
+    for body in (b"", b"{", b"[]", b"7", b"null", b"\xff", b'{"public_key": 7, "sessions": []}', b'{"sessions": []}',
+                 json.dumps({"public_key": PHONE}).encode(),
+                 json.dumps({"public_key": PHONE, "sessions": {"a": 1}}).encode()):
+        assert bench.ask("/api/relay", method="POST", body=body).status == 400, body
+    connection = bench.ask("/api/relay")
+    assert connection.status == 405 and connection.headers["Allow"] == "POST"
+    assert bench.ask("/api/relay", method="POST", token=TOKENS[SHED]).status == 403
+    assert bench.publisher.told == []
 
 
 # -- who may ask ----------------------------------------------------------------------------------

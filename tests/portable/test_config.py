@@ -287,3 +287,11 @@ def test_find_peer_among_many():
     keys = [key(number) for number in range(8)]
     error = raises(ValueError, config.find_peer, found, keys, "A")
     assert str(error).count(" or ") <= 3, error
+
+
+def test_one_publisher_relays():
+    two = "config publisher 'a'\n option interface 'wg0'\nconfig publisher 'b'\n option interface 'wg1'\n"
+    found = config.parse(two)
+    assert [values.relay for values in found.publishers] == [True, False]
+    assert ["section b, option relay" in str(problem) for problem in found.problems] == [True]
+    assert not config.parse(two + " option relay '0'\n").problems

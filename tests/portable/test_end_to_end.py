@@ -4,7 +4,7 @@ import json
 
 from fakewg import FakeWireGuard, key
 from folders import new_folder
-from helpers import Listener, drive
+from helpers import FakeRelay, Listener, drive
 
 from wgp2p import client, compat, config, link, log, publisher, subscriber
 from wgp2p.compat import sockaddr
@@ -28,10 +28,11 @@ class Bench:
         self.here, self.there = FakeWireGuard(), FakeWireGuard()
         self.logged = []
         self._saved = [(publisher, name, getattr(publisher, name)) for name in (
-            "Conntrack", "Initiations", "listen_tcp")]
+            "Conntrack", "Initiations", "Relay", "listen_tcp")]
         self._saved += [(link, "client", link.client), (subscriber, "addresses", subscriber.addresses),
                         (subscriber.probe, "send", subscriber.probe.send), (log, "_write", log._write)]
         publisher.Conntrack = publisher.Initiations = self._none
+        publisher.Relay = FakeRelay
         listen = publisher.listen_tcp
         publisher.listen_tcp = lambda ip, port, device: listen(ip, port)
         link.client = self

@@ -4,7 +4,7 @@ import os
 
 from fakewg import FakeWireGuard, key
 from folders import new_folder
-from helpers import Listener, VirtualLoop
+from helpers import FakeRelay, Listener, VirtualLoop
 
 from wgp2p import config, http, log, publisher
 from wgp2p.conntrack import ConntrackError
@@ -67,11 +67,12 @@ class Bench:
         self.listen_error = self.conntrack_error = self.initiations_error = None
         self.lines, self.excluded = lines, excluded
         self._saved = [(publisher, name, getattr(publisher, name)) for name in (
-            "Conntrack", "Initiations", "addresses", "listen_tcp", "Server")]
+            "Conntrack", "Initiations", "Relay", "addresses", "listen_tcp", "Server")]
         self._saved += [(log, "_write", log._write), (publisher.probe, "send", publisher.probe.send)]
         self.probes = []
         publisher.probe.send = lambda interface, ip: self.probes.append((interface, ip))
         publisher.Conntrack, publisher.Initiations = self._conntrack, self._initiations
+        publisher.Relay = FakeRelay
         publisher.addresses, publisher.listen_tcp = self._addresses, self._listen
         publisher.Server = lambda loop, listener, handler, limits: self._server(listener, handler)
         log._write = lambda level, text: self.logged.append(text) if level < 3 else None
@@ -598,9 +599,9 @@ def test_a_flood_of_initiations():
         for _ in range(10):
             for number in range(100):
                 bench.initiations[-1].callback("203.0.113.31:%d" % (number + 1))
-        assert len(bench.publisher._pending) <= 16
+        assert len(bench.publisher._refused) <= 16
         bench.loop.advance(1000)
-        assert bench.wireguard.reads - reads <= 20 and not bench.publisher._pending
+        assert bench.wireguard.reads - reads <= 20 and not len(bench.publisher._refused)
         assert len(bench.wireguard.take_sets()) <= 32
 
 
@@ -663,3 +664,56 @@ def test_status():
         assert [rows[peer]["device"] for peer in (ROUTER, PHONE)] == [True, False]
         assert rows[ROUTER]["name"] == "router"
         assert bench.is_secret(bench.token())
+
+
+# -- the relay ------------------------------------------------------------------------------------------
+
+def test_the_relay_hears_of_a_change_before_anybody_else():
+    with Bench() as bench:
+        relay, changed = bench.publisher._relay, bench.publisher.api.changed
+        order = []
+        relay.update = lambda: order.append("relay")
+        bench.publisher.api.changed = lambda before: (order.append("readers"), changed(before))
+        bench.wireguard.hear("wg0", PHONE, HOME)
+        bench.publisher.look()
+        assert order == ["relay", "readers"]
+        bench.configure()
+        assert order[2:] == ["relay"]
+        assert bench.publisher.public_key == key(255)
+
+
+def test_readers_are_told_when_the_relay_begins_and_ends():
+    with Bench() as bench:
+        boot, restarts = bench.publisher.registry.boot, []
+        bench.publisher.api.restart = lambda: restarts.append(bench.publisher.relays())
+        for active in (True, False):
+            bench.publisher._relay.active = active
+            bench.publisher.relay_changed()
+            assert bench.publisher.relays() is active
+        assert restarts == [True, False] and bench.publisher.registry.boot != boot
+
+
+def test_a_hint_is_asked_and_published_only_with_an_answer():
+    with Bench() as bench:
+        bench.wireguard.hear("wg0", PHONE, HOME)
+        bench.publisher.look()
+        bench.loop.advance(5000)
+        echoes, echo = [], publisher.probe.echo
+        publisher.probe.echo = lambda interface, ip: echoes.append(ip)
+        bench.publisher.hinted(PHONE, AWAY)
+        publisher.probe.echo = echo
+        assert bench.wireguard.get("wg0", PHONE).endpoint == AWAY and echoes == ["10.0.0.2"]
+        bench.publisher.look()
+        assert bench.publisher.registry.entries[PHONE].endpoint == HOME
+        bench.wireguard.hear("wg0", PHONE, AWAY)
+        bench.loop.advance(150)
+        assert bench.publisher.registry.entries[PHONE].endpoint == AWAY
+        bench.publisher.hinted(SECRET, AWAY)
+        assert len(echoes) == 1, "an excluded peer is left alone"
+
+
+def test_the_end_of_the_relay():
+    with Bench() as bench:
+        gone = []
+        bench.publisher.close(lambda: gone.append(True))
+        assert bench.publisher._relay.closed and gone

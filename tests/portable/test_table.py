@@ -31,9 +31,15 @@ def client(name, state, **more):
     return row
 
 
+def relay(*pairs, **more):
+    row = {"state": "kernel", "problem": "", "pairs": list(pairs), "routes": 2 * len(pairs)}
+    row.update(more)
+    return row
+
+
 def publisher(*peers, **more):
     row = {"interface": "wg0", "address": ["10.0.0.1", "fd00::1"], "port": 8080, "problem": "", "subscribers": 2,
-           "peers": list(peers)}
+           "peers": list(peers), "relay": relay()}
     row.update(more)
     return row
 
@@ -68,6 +74,7 @@ def test_a_publisher():
     assert text == """wgp2p 1.2.3, running for 2 h
 
 publisher on wg0 at 10.0.0.1, fd00::1 port 8080, 2 connected
+relay: in the kernel
 
 NAME    STATE  ENDPOINT            LAST SEEN  HANDSHAKE
 phone   quiet  203.0.113.31:36906  3 s        -
@@ -108,3 +115,18 @@ def test_hostile_text_is_plain_text():
         assert char == "\n" or " " <= char < "\x7f" or char > "\x9f", repr(char)
     assert "\nroot" not in text
     assert render(*status, colour=True).count("\x1b") == 4, "our own colours"
+
+
+def test_the_relay_and_who_uses_it():
+    pair = {"a": key(1), "b": key(7), "packets": 1234, "bytes": 1500000, "initiations": 3}
+    text = render(publishers=[publisher(client("phone", "seen"), relay=relay(
+        pair, state="userspace", problem="IPv4 forwarding is off"))])
+    assert "relay: in the daemon, IPv4 forwarding is off\n  phone and %s: 1 MB, 1234 packets, 3 handshakes\n" % key(7) in text
+    assert "relay: off\n" in render(publishers=[publisher(relay=relay(state="off"))])
+    assert "\x1b[36mrelay\x1b[0m" in render([subscriber(peer("phone", "relay"))], colour=True)
+
+
+def test_sizes():
+    for count, text in ((0, "0 B"), (999, "999 B"), (1000, "1 kB"), (999999, "999 kB"), (1000000, "1 MB"),
+                        (1500000000, "1.5 GB"), (12340000000, "12.3 GB")):
+        assert table.size(count) == text

@@ -8,7 +8,7 @@ import json
 
 from . import VERSION, sse
 from .addr import canonical_ip, parse_endpoint
-from .compat import equal, unix_s
+from .compat import equal, json_loads, unix_s, utf8
 from .registry import age_s, describe
 
 HEARTBEAT_MS = 15000
@@ -24,7 +24,8 @@ class Api:
         self._publisher = publisher
         self._streams = []
         self._texts, self._texts_ms = {}, 0  # {seq: a peer's JSON}, and since when (ms)
-        self._routes = {"/api/peers": self._peers, "/api/events": self._events, "/api/whoami": self._whoami}
+        self._routes = {"/api/peers": ("GET", self._peers), "/api/events": ("GET", self._events),
+                        "/api/whoami": ("GET", self._whoami), "/api/relay": ("POST", self._relay)}
         self._beat = None
 
     def request(self, request, connection):
@@ -36,10 +37,10 @@ class Api:
         route = self._routes.get(request.path)
         if route is None:
             connection.error(404, "no such path: see docs/protocol.md")
-        elif request.method != "GET":
-            connection.reply(405, {"error": "only GET is allowed here"}, {"Allow": "GET"})
+        elif request.method != route[0]:
+            connection.reply(405, {"error": "only %s is allowed here" % route[0]}, {"Allow": route[0]})
         else:
-            route(request, connection, what)
+            route[1](request, connection, what)
 
     def _admit(self, request, connection):
         """(0, the asker's Entry) or (status, why not)."""
@@ -77,7 +78,8 @@ class Api:
     def _head(self, asker):
         """What every snapshot begins with."""
         return {"interface": self._publisher.interface, "fetched_at": unix_s(), "boot": self._publisher.registry.boot,
-                "seq": self._publisher.registry.seq, "version": VERSION, "you": self._you(asker)}
+                "seq": self._publisher.registry.seq, "version": VERSION, "relay": self._publisher.relays(),
+                "you": self._you(asker)}
 
     def _you(self, asker):
         return {"public_key": asker.key, "endpoint": asker.endpoint,
@@ -104,6 +106,22 @@ class Api:
 
     def _peers(self, request, connection, asker):
         connection.reply(200, "".join(self._snapshot(asker)).encode())
+
+    def _relay(self, request, connection, asker):
+        """A device tells the sessions that it has with a client of its own, so that the relay knows them."""
+        try:
+            said = json_loads(utf8(request.body))
+            key, sessions = said["public_key"], said["sessions"]
+            if not isinstance(key, str) or not isinstance(sessions, list):
+                raise ValueError("public_key must be text and sessions a list")
+        except (ValueError, TypeError, KeyError) as error:
+            connection.error(400, "needs {\"public_key\": KEY, \"sessions\": [[INDEX, INDEX], ...]}: %s" % error)
+            return
+        problem = self._publisher.session(asker.key, key, sessions)
+        if problem:
+            connection.error(409, problem)
+        else:
+            connection.reply(200, {})
 
     # -- streams ------------------------------------------------------------------------------------
 

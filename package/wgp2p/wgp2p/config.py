@@ -296,6 +296,10 @@ def _check_roles(config, file, problems):
             problems.append(Problem(True, _where(file, values, "port"), "is the port of section %s already"
                                     % listens[spot]))
         listens[spot] = values.label
+    for values in [values for values in config.publishers if values.relay][1:]:
+        values.relay = False
+        problems.append(Problem(False, _where(file, values, "relay"), "one publisher section can relay, and another "
+                                "one does: say option relay '0' in all but that"))
     for values in config.subscribers:
         spot = (values.interface, values.publisher, values.port)
         if spot in follows:

@@ -257,18 +257,18 @@ class Daemon:
             examine("")
 
     def close(self):
-        """Stop every role and take our firewall table away; WireGuard stays as it is, and paths live on."""
+        """Stop every role and take our firewall tables away; WireGuard stays as it is, and paths live on."""
         self._loop.unwatch(self._signals.fd)  # first: a reload would start roles again
-        for role in self._roles():
-            role.close()
+        tables = self._roles() + [self._wan]
+        gone = []
+        for role in tables:
+            role.close(lambda: gone.append(True))
         self._bus.close()
         self._hooks.close()
         self._control.close()
         self._links.close()
-        gone = []
-        self._wan.close(lambda: gone.append(True))
         end = self._loop.now() + _CLOSE_MS
-        while not gone and self._loop.now() < end:
+        while len(gone) < len(tables) and self._loop.now() < end:
             self._loop.run_once(end - self._loop.now())
         self._wireguard.close()
         self._signals.close()

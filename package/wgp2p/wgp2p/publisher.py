@@ -15,15 +15,16 @@ from .links import addresses
 from .listeners import listen_tcp
 from .memory import Memory
 from .netlink import NetlinkError
+from .refused import REFUSED_MS, Refused
 from .registry import Registry, describe
+from .relay import Relay
+from .roam import Roam
 from .server import Limits, Server
 
 POLL_MS = 1000
 _LOOK_MS = (5, 50)  # conntrack's event comes about 1 ms before WireGuard shows the new endpoint
 _LOOKS_PER_S = 4
 _RETRY_MS = 1000
-_REFUSED_MS = 300  # an initiation that was accepted shows by then
-_PENDING_MOST = 16
 _CALLS_AT_ONCE, _CALLS_EVERY_MS = 16, 10
 _EMPTY_MS = 5000  # an interface that is made anew may be seen before it gets its peers,
 _SETTLED_MS = 60000  # or while it gets them
@@ -60,19 +61,20 @@ class Publisher:
         self._memory.load()
         self._servers = []
         self._conntrack = self._initiations = None
-        self.listen_port = None
+        self.listen_port = self.public_key = None
         self._bound = None  # (ifindex, addresses) that the servers stand on
         self._moved = False  # these addresses may be others now
         self._risen = set()  # interfaces that were down and are up
         self._looks, self._looks_at = 0, 0
-        self._places, self._places_seq = {}, None  # {endpoint: Entry}, as of this sequence number
         self._peers_ms = self._fresh_ms = None  # when the interface last had peers, and when it was first seen
         self._closed = False
-        self._pending = {}  # source of an initiation: (key, rx when it came)
+        self._refused = Refused(self.registry)
         self._calls = []  # (key, endpoint or None, keepalive) of peers that are to be called
         self._poll_timer = self._retry_timer = self._call_timer = None
         self.api = Api(loop, self)
         self._take(config, values)
+        self._relay = Relay(loop, self)
+        self._roam = Roam(loop, wireguard, values.interface, self)
         self.look()
 
     # -- configuration ------------------------------------------------------------------------------
@@ -82,6 +84,7 @@ class Publisher:
         if (values.port, values.address) != (self.values.port, self.values.address):
             self._unbind()
         self._take(config, values)
+        self._relay.update()
         self.registry.boot = _new_boot()
         self.api.restart()
 
@@ -151,6 +154,7 @@ class Publisher:
                 self._call_after_down()
         self._risen = set()
         if self.registry.seq != before:
+            self._relay.update()  # before anybody hears of it, and calls
             self.api.changed(before)
             self._forget_flows(changed)
             self._memory.remember(self._endpoints(now))
@@ -226,34 +230,15 @@ class Publisher:
 
     def _initiation(self, source):
         """A handshake initiation came from `source`. Nothing of it is authenticated: it only makes us look."""
-        if source in self._pending or len(self._pending) >= _PENDING_MOST:
-            return
-        entry = self._entry_at(source)
-        if entry is not None and entry.peer is not None and not self.config.excluded(entry.key):
-            self._pending[source] = (entry.key, entry.peer.rx, self._loop.now() + _REFUSED_MS)
-            self._loop.call_later(_REFUSED_MS + 1, self.look)
-
-    def _entry_at(self, endpoint):
-        """The peer at this endpoint, or None; a flood may ask hundreds of times a second."""
-        if self._places_seq != self.registry.seq:
-            self._places_seq, self._places = self.registry.seq, {}
-            for entry in self.registry.entries.values():
-                self._places[entry.endpoint] = entry
-        return self._places.get(endpoint)
+        if self._refused.came(self._loop.now(), source, lambda key: not self.config.excluded(key)):
+            self._loop.call_later(REFUSED_MS + 1, self.look)
 
     def _check_refused(self):
-        now = self._loop.now()
-        for source in list(self._pending):
-            key, rx, due = self._pending[source]
-            if now < due:
-                continue
-            del self._pending[source]
-            entry = self.registry.entries.get(key)
-            if entry is not None and entry.peer is not None and entry.peer.rx == rx and entry.endpoint == source:
-                log.info("%s sends but its handshake is not accepted (a clock set back?), calling it"
-                         % self.config.name(key))
-                self._call(key, self._missing(entry), entry.peer.keepalive)
-                self._ask(entry)
+        for entry in self._refused.take(self._loop.now()):
+            log.info("%s sends but its handshake is not accepted (a clock set back?), calling it"
+                     % self.config.name(entry.key))
+            self._call(entry.key, self._missing(entry), entry.peer.keepalive)
+            self._ask(entry)
 
     def _ask(self, entry):
         """While a session from before is still valid here, WireGuard takes a call for a keepalive. A data packet that
@@ -304,8 +289,10 @@ class Publisher:
     # -- serving ------------------------------------------------------------------------------------
 
     def _serve(self, device):
-        if device.listen_port != self.listen_port:
+        if (device.listen_port, device.public_key) != (self.listen_port, self.public_key):
+            self.public_key = device.public_key
             self._watch(device.listen_port)
+            self._relay.update()
             self._listener.interface_changed()
         if self._bound is not None and self._bound[0] == device.ifindex and not self._moved:
             self._report("")
@@ -348,6 +335,26 @@ class Publisher:
         self._servers = []
         self._bound = None
 
+    # -- relaying -------------------------------------------------------------------------------------
+
+    def relays(self):
+        """Whether packets between devices and their clients are passed on here."""
+        return self._relay.active
+
+    def relay_changed(self):
+        """The Relay begins or ends to pass packets on: every reader is told with a new snapshot."""
+        self.registry.boot = _new_boot()
+        self.api.restart()
+
+    def session(self, device, client, sessions):
+        """A device tells sessions with its client: [[index towards it, index towards the client], ...]; "" or what is
+        wrong with that."""
+        return self._relay.session(device, client, sessions)
+
+    def hinted(self, key, endpoint):
+        """The Relay has seen a client's packet come from another address than the known one."""
+        self._roam.hinted(key, endpoint)
+
     # -- for the control socket -----------------------------------------------------------------------
 
     def punch(self, key):
@@ -371,11 +378,13 @@ class Publisher:
             peers.append(row)
         return {"interface": self.interface, "address": self.own_addresses(), "port": self.values.port,
                 "listen_port": self.listen_port, "problem": self.problem, "subscribers": self.api.subscribers(),
-                "peers": peers}
+                "relay": self._relay.status(), "peers": peers}
 
-    def close(self):
-        """Stop serving and watching; remember for the next start."""
+    def close(self, done=lambda: None):
+        """Stop serving and watching; remember for the next start; `done()` when the relay's table is gone."""
         self._closed = True
+        self._relay.close(done)
+        self._roam.close()
         for timer in (self._poll_timer, self._retry_timer, self._call_timer):
             if timer is not None:
                 timer.cancel()

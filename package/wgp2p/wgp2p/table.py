@@ -1,7 +1,7 @@
 """The status as a person reads it: one word per peer, since when, and why not; and the doctor's findings."""
 from .log import plain
 
-_WORDS = {"direct": "32", "seen": "32", "trying": "33", "quiet": "33", "restored": "33", "offline": "31",
+_WORDS = {"direct": "32", "relay": "36", "seen": "32", "trying": "33", "quiet": "33", "restored": "33", "offline": "31",
           "never": "31", "static": "2", "excluded": "2", "ok": "32", "warning": "33", "error": "31"}  # ANSI colours
 _WIDTH = 100
 
@@ -56,12 +56,35 @@ def _publisher(status, colour):
         if status["address"] else "", status["subscribers"])]
     if status["problem"]:
         lines.append("  ! " + plain(status["problem"]))
+    lines += _relay(status)
     rows = [[peer["name"], peer["state"], peer["endpoint"] or "-", age(peer["seen_age"]), age(peer["handshake_age"]),
              "remote device" if peer["device"] else ""]
             for peer in sorted(status["peers"], key=lambda peer: peer["name"])]
     if rows:
         lines += [""] + _rows(["NAME", "STATE", "ENDPOINT", "LAST SEEN", "HANDSHAKE", ""], rows, colour)
     return lines
+
+
+def _relay(status):
+    """A line of the relay, and one for each pair that uses it."""
+    relay, names = status["relay"], {}
+    for peer in status["peers"]:
+        names[peer["public_key"]] = peer["name"]
+    where = {"kernel": "in the kernel", "userspace": "in the daemon", "off": "off"}[relay["state"]]
+    lines = [plain("relay: %s%s" % (where, ", " + relay["problem"] if relay["problem"] else ""))]
+    for pair in relay["pairs"]:
+        lines.append(plain("  %s and %s: %s, %d packets, %d handshakes" % (
+            names.get(pair["a"], pair["a"]), names.get(pair["b"], pair["b"]), size(pair["bytes"]), pair["packets"],
+            pair["initiations"])))
+    return lines
+
+
+def size(count):
+    """Bytes as text: `17 B`, `3 kB`, `12 MB`, `1.5 GB`."""
+    for limit, unit, name in ((1000, 1, "B"), (1000000, 1000, "kB"), (1000000000, 1000000, "MB")):
+        if count < limit:
+            return "%d %s" % (count // unit, name)
+    return "%d.%d GB" % (count // 1000000000, count % 1000000000 // 100000000)
 
 
 def render(status, colour=False):
