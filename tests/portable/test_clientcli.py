@@ -29,8 +29,8 @@ config interface 'wg0'
 
 
 class Desk:
-    """A remote device on which commands are given. `seen`: where the public server sees it; `answer`: the daemon's,
-    when it is text; `reloads`: how often it was told of a change."""
+    """A remote device on which commands are given. `seen`: where the public server sees it, `others`: where another
+    one does; `answer`: the daemon's, when it is text; `reloads`: how often it was told of a change."""
 
     def __init__(self, sections=SUBSCRIBER, conf=CONF):
         self.folder = new_folder()
@@ -43,7 +43,8 @@ class Desk:
         self.wireguard.peer("wg0", SERVER, endpoint="192.0.2.1:51820", allowed_ips=("10.7.0.1/32", "fd00:7::1/128"))
         self.wireguard.close = lambda: None
         self.programs = Programs()
-        self.seen, self.answer, self.reloads, self.routes = "203.0.113.9:51820", None, 0, {}
+        self.seen, self.others, self.answer = "203.0.113.9:51820", None, None
+        self.reloads, self.routes = 0, {}
 
     def run(self, *words, **options):
         """(standard output, standard error). Words with -- are flags; options: allowed_ips for --allowed-ips."""
@@ -70,8 +71,10 @@ class Desk:
     def _ask(self):
         if self.answer is not None:
             return self.answer
-        return {"subscribers": [{"interface": "wg1", "publishers": [{"you": "198.51.100.1:1"}]},
-                                {"interface": "wg0", "publishers": [{"you": None}, {"you": self.seen}]}]}
+        return {"subscribers": [
+            {"interface": "wg1", "publishers": [{"name": "vps", "you": "198.51.100.1:1"}]},
+            {"interface": "wg0", "publishers": [{"name": "none", "you": None}, {"name": "other", "you": self.others},
+                                                {"name": "vps", "you": self.seen}]}]}
 
     def _reload(self):
         self.reloads += 1
@@ -238,6 +241,14 @@ def test_a_port_that_is_changed_on_the_way():
     out, said = desk.run("add", "phone")
     assert "Endpoint = 203.0.113.9:40001\n" in out
     assert "sees this device at port 40001, and WireGuard listens on 51820" in said
+
+
+def test_where_another_public_server_sees_it():
+    desk = Desk()
+    desk.others = "198.51.100.7:51820"
+    assert "Endpoint = 203.0.113.9:51820\n" in desk.run("add", "phone")[0]
+    desk.seen = None
+    assert "Endpoint = 198.51.100.7:51820\n" in desk.run("profile", "phone")[0], "better than nothing"
 
 
 def test_facts_that_are_missing():

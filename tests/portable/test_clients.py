@@ -124,6 +124,9 @@ def test_a_record_comes_back_as_it_was_saved():
     assert records.names() == ["tablet.2"]
     error = raises(ClientError, records.load, "phone")
     assert str(error) == "no client has the name 'phone' (tablet.2)"
+    write_private(folder + "/tablet.2~", "an editor's")
+    write_private(folder + "/.x.new", "left behind")
+    assert records.names() == ["tablet.2"]
 
 
 def test_a_damaged_record_shows_nothing_of_itself():
@@ -244,6 +247,10 @@ def test_what_others_have_staged_is_not_committed():
     assert text_of(folder + "/network") == before
     with Programs() as programs:
         place.add(record(), False)
+        programs.staged = "wgp2p.main.enabled='0'\n"
+        assert "network has changes that are not" in str(raises(ClientError, place.remove, record()))
+        assert place.remove(record("other", 9)) == [], "nothing of it is there, so nothing is committed"
+        programs.staged = ""
         programs.deaf = True
         error = raises(ClientError, place.remove, record())
         assert str(error) == "uci did not delete network.@wireguard_wg0[1], wgp2p.@peer[0]"

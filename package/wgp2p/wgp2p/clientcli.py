@@ -246,8 +246,10 @@ class ClientCommand:
         if not isinstance(status, dict):
             raise ClientError("%s. Start wgp2p, which knows this device's public endpoint, or say it: "
                               "--endpoint HOST:PORT" % status)
-        seen = [link["you"] for part in status["subscribers"] if part["interface"] == record.interface
-                for link in part["publishers"] if link["you"]]
+        server = [values.label for values in self._sections(record.interface)][:1]  # the profile's, if it says
+        seen = [you for _, you in sorted([
+            (link["name"] not in server, link["you"]) for part in status["subscribers"]
+            if part["interface"] == record.interface for link in part["publishers"] if link["you"]])]
         if not seen:
             raise ClientError("no public server has said yet where it sees this device (wgp2p status): wait until it "
                               "is connected, or say it: --endpoint HOST:PORT")

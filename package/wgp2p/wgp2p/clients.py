@@ -118,7 +118,7 @@ class Records:
     def names(self):
         """All clients, sorted. ClientError."""
         try:
-            return sorted([name for name in os.listdir(self._folder) if not name.startswith(".")])
+            return sorted([name for name in os.listdir(self._folder) if _is_name(name)])
         except OSError as error:
             if error.args[0] == errno.ENOENT:
                 return []
@@ -168,9 +168,13 @@ class Records:
 
 def check_name(name):
     """The name, when it is good as that of a file and of a tunnel in an app. ClientError."""
-    if not 0 < len(name) <= 32 or name[0] in ".-" or [char for char in name if char not in _NAME_CHARS]:
+    if not _is_name(name):
         raise ClientError("a client's name is made of 1 to 32 letters, digits, _ . and -, and starts with none of . -")
     return name
+
+
+def _is_name(name):
+    return 0 < len(name) <= 32 and name[0] not in ".-" and not [char for char in name if char not in _NAME_CHARS]
 
 
 def free_port(records, taken):
@@ -274,10 +278,6 @@ class Uci:
 
     def add(self, record, routed):
         """See above. `routed`: a route to the client is needed, since the interface's own network does not hold it."""
-        for package in ("network", self._package):
-            if run_program(self._loop, ["uci", "-q", "-c", self._folder, "changes", package]).strip():
-                raise ClientError("%s has changes that are not committed (uci changes shows them): first commit or "
-                                  "revert them" % package)
         peer = "network.@%s[-1]." % self._type
         ours = "%s.@peer[-1]." % self._package
         lines = ["add network " + self._type, "set %sdescription=%s" % (peer, quoted(record.name)),
@@ -294,7 +294,8 @@ class Uci:
     def remove(self, record):
         """See above."""
         labels = self._labels(record.public_key)
-        self._batch(["delete " + label for label in reversed(labels)])  # numbers before it stay
+        if labels:
+            self._batch(["delete " + label for label in reversed(labels)])  # numbers before it stay
         left = self._labels(record.public_key)
         if left:
             raise ClientError("uci did not delete " + ", ".join(left))
@@ -310,7 +311,11 @@ class Uci:
 
     def _batch(self, lines):
         """Have `uci` change and commit. It takes lines on standard input, and ends with 0 whatever they do; what is
-        not committed in the end is reverted."""
+        not committed in the end is reverted. What somebody else has not committed would be, along with ours."""
+        for package in ("network", self._package):
+            if run_program(self._loop, ["uci", "-q", "-c", self._folder, "changes", package]).strip():
+                raise ClientError("%s has changes that are not committed (uci changes shows them): first commit or "
+                                  "revert them" % package)
         for command in ("commit", "revert"):
             lines = lines + ["%s network" % command, "%s %s" % (command, self._package)]
         run_program(self._loop, ["uci", "-q", "-c", self._folder, "batch"], "\n".join(lines) + "\n")

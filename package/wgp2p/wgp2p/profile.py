@@ -139,49 +139,50 @@ def _ip(text):
 
 # -- for the public server ----------------------------------------------------------------------------
 
+# No tabs: where it is pasted, a shell may take them for a wish to complete a word.
 _SERVER_SCRIPT = """\
-# For the public server, there as root: adds the client NAME to its WireGuard. Twice does no harm.
+# For the public server, there as root: adds the client @NAME@ to its WireGuard. Twice does no harm.
 (
-key='KEY' allowed='ALLOWED' device='DEVICE'
+key='@KEY@' allowed='@ALLOWED@' device='@DEVICE@'
 for interface in $(wg show interfaces); do
-	if wg show "$interface" peers | grep -qxF "$device"; then break; fi
-	interface=
+  if wg show "$interface" peers | grep -qxF "$device"; then break; fi
+  interface=
 done
 if [ -z "$interface" ]; then
-	echo "No WireGuard here has the remote device as a peer: is this the public server?" >&2
-	exit 1
+  echo "No WireGuard here has the remote device as a peer: is this the public server?" >&2
+  exit 1
 fi
 config=/etc/wireguard/$interface.conf
 if uci -q get "network.$interface" >/dev/null 2>&1; then # OpenWrt
-	if ! grep -qF "$key" /etc/config/network; then
-		uci batch >/dev/null <<END
+  if ! grep -qF "$key" /etc/config/network; then
+    uci batch >/dev/null <<END
 add network wireguard_$interface
-set network.@wireguard_$interface[-1].description='NAME'
-set network.@wireguard_$interface[-1].public_key='$key'
-UCI_ALLOWED
+set network.@wireguard_${interface}[-1].description='@NAME@'
+set network.@wireguard_${interface}[-1].public_key='$key'
+@UCI@
 commit network
 END
-	fi
+  fi
 elif [ -f "$config" ]; then # wg-quick
-	grep -qF "$key" "$config" || cat >>"$config" <<END
+  grep -qF "$key" "$config" || cat >>"$config" <<END
 
-# NAME
+# @NAME@
 [Peer]
 PublicKey = $key
 AllowedIPs = $allowed
 END
 else
-	echo "Add the peer to the configuration of $interface by hand, or it is gone after a restart." >&2
+  echo "Add the peer to the configuration of $interface by hand, or it is gone after a restart." >&2
 fi
 wg set "$interface" peer "$key" allowed-ips "$allowed"
 if [ -f /etc/config/wgp2p ] && ! grep -qF "$key" /etc/config/wgp2p; then
-	cat >>/etc/config/wgp2p <<END
+  cat >>/etc/config/wgp2p <<END
 
 config peer
-	option name 'NAME'
-	option public_key '$key'
+  option name '@NAME@'
+  option public_key '$key'
 END
-	wgp2p reload
+  wgp2p reload
 fi
 )
 """
@@ -191,10 +192,9 @@ def server_script(name, public_key, allowed_ips, device_key):
     """A piece of shell that adds the client to the public server, an OpenWrt router or a machine with wg-quick. It
     finds the interface by the device's key. `name` and the others go in as they are: they must have been checked."""
     text = _SERVER_SCRIPT
+    uci_lines = ["add_list network.@wireguard_${interface}[-1].allowed_ips='%s'" % network for network in allowed_ips]
     for word, value in (
-            ("UCI_ALLOWED", "\n".join(["add_list network.@wireguard_$interface[-1].allowed_ips='%s'" % network
-                                       for network in allowed_ips])),
-            ("ALLOWED", ",".join(allowed_ips)), ("'KEY'", "'%s'" % public_key), ("DEVICE", device_key),
-            ("NAME", name)):
+            ("@UCI@", "\n".join(uci_lines)), ("@ALLOWED@", ",".join(allowed_ips)), ("@KEY@", public_key),
+            ("@DEVICE@", device_key), ("@NAME@", name)):
         text = text.replace(word, value)
     return text
