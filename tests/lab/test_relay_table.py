@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 
 import netns
 import pytest
@@ -276,26 +277,38 @@ def test_initiations_are_limited(lab):
     alice, bob, eve, pub = (lab.hosts[name] for name in ("alice", "bob", "eve", "pub"))
 
     def burst(sender, data, count, **more):
-        """How many of so many packets pass."""
+        """(how many of so many packets pass, the seconds that it took)"""
+        begin = time.monotonic()
         for _ in range(count):
             sender.send(data, **more)
+        took = time.monotonic() - begin
         passed = 0
         while pub.receive(more.get("family", 4), 0.2):
             passed += 1
-        return passed
+        return passed, took
+
+    def is_limited(result, at_once, rate):
+        return at_once <= result[0] <= at_once + 1 + rate * result[1] < 100
 
     for family in (4, 6):
-        assert 5 <= burst(alice, message(1, 1), 100, family=family) <= 7
-        assert 20 <= burst(eve, message(1, 1), 300, family=family) <= 30
-        assert lab.marks()[INITIATION & 7] <= 7
-    assert 5 <= burst(bob, message(1, 1), 20, own=1) <= 7, "another member is not hit"
+        result = burst(alice, message(1, 1), 200, family=family)
+        assert is_limited(result, 5, 2) and lab.marks()[INITIATION & 7] == result[0]
+        assert is_limited(burst(eve, message(1, 1), 200, family=family), 20, 10)
+        assert lab.marks()[INITIATION & 7] == 0
+    assert is_limited(burst(bob, message(1, 1), 200, own=1), 5, 2), "another member is not hit"
     assert lab.marks()[INITIATION & 7] >= 5
-    assert burst(alice, message(2, 7), 100) <= 3, "responses count with them"
-    assert burst(alice, message(1, 1, 147), 30) == 30, "what is no initiation is WireGuard's to refuse"
-    assert burst(alice, message(1, 1), 100, port=9) >= 20, "not the member's endpoint"
+    end = time.monotonic() + 5
+    while time.monotonic() < end:  # responses count with them
+        alice.send(message(1, 1))
+        alice.send(message(2, 7))
+    pub.drain()
+    marks = lab.marks()
+    assert marks[INITIATION & 7] + marks[USERSPACE & 7] <= 5 + 2 * 6
+    assert burst(alice, message(1, 1, 147), 30)[0] == 30, "what is no initiation is WireGuard's to refuse"
+    assert is_limited(burst(alice, message(1, 1), 200, port=9), 20, 10), "not the member's endpoint"
     assert lab.marks()[INITIATION & 7] == 0
-    assert burst(eve, message(4, 7), 100) == 100
-    assert 5 <= lab.marks()[HINT & 7] <= 10, "hints are few"
+    assert burst(eve, message(4, 7), 100)[0] == 100
+    assert 5 <= lab.marks()[HINT & 7] <= 50, "hints are few"
 
 
 def test_limit_and_counters(lab):
