@@ -36,6 +36,15 @@ def test_ipv6_packet():
     assert folded(pseudo + made[40:] + b"\0") == 0xFFFF
 
 
+def test_every_length():
+    source, target = parse_ip("192.0.2.1"), parse_ip("198.51.100.7")
+    for length in range(70):
+        payload = bytes([255 - 3 * i for i in range(length)])
+        made = packet(source, 51820, target, 4000, payload)
+        pseudo = source + target + struct.pack("!BBH", 0, 17, 8 + length)
+        assert folded(pseudo + made[20:] + bytes(length & 1)) == 0xFFFF, length
+
+
 def test_checksum_is_never_zero():
     """A sum of zero is sent as its other form."""
     source, target = parse_ip("192.0.2.1"), parse_ip("198.51.100.7")
@@ -88,6 +97,13 @@ def test_kernel_takes_ipv4():
 
 def test_kernel_takes_ipv6():
     take(compat.AF_INET6, "::1", "::1")
+
+
+def test_addresses_that_are_remembered_are_bounded():
+    raw = RawUdp()
+    for number in range(1000):
+        raw._pack("192.0.%d.%d" % (number // 256, number % 256))
+    assert len(raw._packed) <= 256 and raw._pack("192.0.2.1") == bytes([192, 0, 2, 1])
 
 
 class Full:

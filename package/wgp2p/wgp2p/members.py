@@ -121,7 +121,8 @@ class Members:
         for member in self.by_key.values():
             self._places.setdefault(member.endpoint, []).append(member.key)
         for keys in self._places.values():
-            keys.sort(key=lambda key: registry.entries[key].seq)
+            if len(keys) > 1:
+                keys.sort(key=lambda key: registry.entries[key].seq)
 
     def may(self, one, other):
         """Whether packets go between these two keys."""

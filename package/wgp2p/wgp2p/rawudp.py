@@ -3,20 +3,25 @@
 The sockets are raw ones of protocol 255 (IPPROTO_RAW): the IP header is ours (raw(7), and net/ipv6/raw.c for IPv6).
 """
 import struct
+import sys
 
 from .addr import parse_ip
 from .compat import AF_INET, AF_INET6, SOCK_RAW, is_again, open_socket, sockaddr
 
 _IPPROTO_RAW, _UDP = 255, 17
 _HOPS = 64
+# What the checksum is summed up from: a sum of larger words comes to the same (RFC 1071 2), as long as they are no big
+# integers.
+_WORD, _WORD_SIZE = ("I", 4) if sys.maxsize > 1 << 32 else ("H", 2)
+_ADDRESSES = 256
 
 
 def packet(source, source_port, target, port, payload):
     """The IP packet. Addresses are bytes, both 4 or both 16; the payload has at most 65,000 bytes."""
     length = 8 + len(payload)
     ports = struct.pack("!HHH", source_port, port, length)
-    padded = source + target + ports + payload + bytes(length & 1)
-    total = sum(struct.unpack("!%dH" % (len(padded) // 2), padded)) + _UDP + length
+    padded = b"".join((source, target, ports, b"\0\0", payload, bytes(-length % _WORD_SIZE)))
+    total = sum(struct.unpack("!%d%s" % (len(padded) // _WORD_SIZE, _WORD), padded)) + _UDP + length
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     udp = ports + struct.pack("!H", 0xFFFF - total or 0xFFFF)  # RFC 768: zero would say that there is none
@@ -32,11 +37,12 @@ class RawUdp:
 
     def __init__(self):
         self._sockets = {}
+        self._packed = {}  # an address's text: its bytes
 
     def send(self, source_ip, source_port, ip, port, payload):
         """One datagram; both addresses are texts of one family. One that finds no room is lost, as datagrams are.
         Raises OSError: no way there, too large, or the right is missing."""
-        source, target = parse_ip(source_ip), parse_ip(ip)
+        source, target = self._pack(source_ip), self._pack(ip)
         family = AF_INET if len(target) == 4 else AF_INET6
         if family not in self._sockets:
             self._sockets[family] = open_socket(family, SOCK_RAW, _IPPROTO_RAW)
@@ -45,6 +51,14 @@ class RawUdp:
         except OSError as error:
             if not is_again(error):
                 raise
+
+    def _pack(self, ip):
+        packed = self._packed.get(ip)
+        if packed is None:
+            if len(self._packed) >= _ADDRESSES:
+                self._packed = {}
+            packed = self._packed[ip] = parse_ip(ip)
+        return packed
 
     def close(self):
         """Close the sockets."""
