@@ -38,7 +38,7 @@ class FakeTable:
     def __init__(self, loop, changed):
         self.changed = changed
         self.ready, self.problem, self.forwarding = False, None, True
-        self.held, self.members, self.wanted, self.transactions = {}, {}, None, []
+        self.held, self.members, self.wanted, self.transactions = {}, {}, "untouched", []
         self.refuse = self.closed = False
         self.count, self.rows = (0, 0), []
 
@@ -153,6 +153,10 @@ class Bench:
             self.wireguard.hear("wg0", peer, endpoint)
         self.relay = Relay(self.loop, self)
         self.table, self.raw = self.relay._table, self.relay._raw
+        port, self.listen_port = self.listen_port, None
+        self.update()
+        assert self.table.wanted == "untouched", "nobody knows the port yet"
+        self.listen_port = port
         self.update()
         if self.ready:
             self.table.load()
@@ -256,6 +260,25 @@ def test_without_a_device_there_is_no_relay():
         bench.config = config.parse("config publisher\n option interface 'wg0'\n")
         bench.relay.update()
         assert bench.table.wanted is None and not bench.relay.active
+
+
+def test_an_interface_that_has_no_peers_yet_keeps_the_table():
+    with Bench() as bench:
+        for peer in (ROUTER, PHONE, LAPTOP, OTHER):
+            bench.wireguard.drop("wg0", peer)
+        bench.update()
+        assert bench.table.wanted and bench.relay.active and bench.table.members == {}
+
+
+def test_a_table_that_was_gone_meanwhile():
+    with Bench() as bench:
+        bench.handshake(7, 9)
+        bench.table.held = {(PHONE_AT, 9): ROUTER_AT}
+        bench.table.load(False)
+        bench.table.load()
+        status = bench.relay.status()
+        assert status["routes"] == 1 and status["pairs"][0]["packets"] == 2, "what was counted stays"
+        assert bench.changes == [True, False, True]
 
 
 def test_no_raw_sockets():

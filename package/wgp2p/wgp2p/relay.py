@@ -113,8 +113,11 @@ class Relay:
 
     def _stand(self):
         """Have the table and the sockets that are wanted now."""
-        values = self._view.values
-        port = self._view.listen_port if values.relay and self._members.devices else None
+        values, port = self._view.values, self._view.listen_port
+        if port is None:  # nobody knows yet: what an earlier run has left goes on
+            return
+        if not values.relay or not [peer for peer in self._config.peers.values() if peer.device]:
+            port = None
         if port != self._port:
             self._close_ears()
             self._port, self._ears_problem, self._ears_ms = port, None, 0
@@ -154,7 +157,8 @@ class Relay:
 
     def _adopt(self):
         """What the table has from an earlier run is ours, as far as it is still allowed."""
-        self._lanes = {}
+        for lane in self._lanes.values():
+            lane.indices = []
         strange = []
         for source, index, target in self._table.routes():
             names = self._members.between(source, target)
@@ -347,7 +351,7 @@ class Relay:
         if not self._table.ready or not self._lanes:
             return
         families = set([self._members.by_key[lane.source].is_ipv6() for lane in self._lanes.values()])
-        problem = self._forwarding.check(self._loop.now(), families, self._counters())
+        problem = self._forwarding.check(self._loop.now(), families, self._ask(self._table.counters, None))
         if problem and self._table.forwarding:
             log.warning("relay on %s: %s, so each packet goes through this program" % (
                 self._view.values.interface, problem))
@@ -355,12 +359,13 @@ class Relay:
         elif not problem and not self._table.forwarding:
             self._table.regain_forwarding()
 
-    def _counters(self):
+    def _ask(self, what, unknown):
+        """What the table says, or `unknown`."""
         try:
-            return self._table.counters()
+            return what()
         except RelayTableError as error:
             log.debug("relay: %s" % error)
-            return None
+            return unknown
 
     # -- for people -----------------------------------------------------------------------------------
 
@@ -370,20 +375,14 @@ class Relay:
         for lane in self._lanes.values():
             self._count(pairs, lane.source, lane.target, lane.packets, lane.bytes, lane.initiations)
             routes += len(self._alive(lane, self._members.by_key[lane.source].endpoint))
-        for source, target, packets, size in self._kernel_pairs():
+        for source, target, packets, size in self._ask(self._table.pairs, []) if self.active else []:
             one, other = self._members.who(source), self._members.who(target)
             if one is not None and other is not None and self._members.may(one, other):
                 self._count(pairs, one, other, packets, size, 0)
         state = "off" if not self.active else "kernel" if self._table.forwarding else "userspace"
-        return {"state": state, "problem": self._forwarding.problem or self._ears_problem or self._table.problem or "",
+        problem = self._forwarding.problem if state == "userspace" else self._ears_problem or self._table.problem
+        return {"state": state, "problem": problem or "",
                 "pairs": [pairs[name] for name in sorted(pairs)], "routes": routes}
-
-    def _kernel_pairs(self):
-        try:
-            return self._table.pairs() if self.active else []
-        except RelayTableError as error:
-            log.debug("relay: %s" % error)
-            return []
 
     def _count(self, pairs, one, other, packets, size, initiations):
         a, b = (one, other) if one in self._members.devices else (other, one)
