@@ -100,8 +100,11 @@ def test_four_hashes_a_packet_and_everybody_gets_a_turn():
         bench.arrive(initiation("i", salt))
     assert bench.told == [("i", "203.0.113.31:4000")] * 2 and bench.hashed == 4 + 4 + 1 + 1, "known at that address"
     bench.wants(*reversed(names + ["j"]))
+    bench.arrive(initiation("x"), "198.51.100.1")
     bench.arrive(initiation("i", 3))
-    assert bench.hashed == 11
+    assert bench.hashed == 15 and len(bench.told) == 3, "whoever had a turn meanwhile"
+    bench.arrive(initiation("x"))
+    assert bench.hashed == 19
 
 
 def test_forty_hashes_a_second():

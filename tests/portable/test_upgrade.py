@@ -115,6 +115,10 @@ def test_detours():
     assert found == [4, 8, 16, 32, 64]
     upgrade.seen(now, OTHER)
     assert upgrade.take(now + 300) == OTHER and not upgrade.may_detour()
+    play(upgrade, now + 5000 - START, now=now)
+    assert upgrade.may_detour()
+    upgrade.beacon(now + 6000, FORGED % 1)
+    assert upgrade.take(now + 6000) == FORGED % 1 and not upgrade.may_detour()
     late = relaying()
     for second in range(30):
         late.take(START + second * 60000)

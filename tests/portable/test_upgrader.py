@@ -105,7 +105,7 @@ class Bench:
     def __enter__(self):
         self.loop, self.rows, self.device = VirtualLoop(), {}, Device()
         self.told, self.tries, self.probes, self.logged, self.secret = [], [], [], [], b"s" * 32
-        self.start = self.loop.now()
+        self.start, self.asked = self.loop.now(), 0
         self._real = (upgrader.Copier, upgrader.Detour, upgrader.Beacons, upgrader.SessionTable, probe.echo,
                       beaconkey.beacon_key, log.warning)
         upgrader.Copier, upgrader.Detour = Copier, Detour
@@ -123,6 +123,7 @@ class Bench:
 
     def _key(self, keep_dir):
         assert keep_dir == "/keep"
+        self.asked += 1
         if self.secret is None:
             raise beaconkey.BeaconKeyError("damaged")
         return self.secret
@@ -220,8 +221,9 @@ def test_without_a_beacon_key_or_a_raw_socket():
     with Bench() as bench:
         bench.secret = None
         bench.row(ONE)
-        bench.pass_time(50000, 1000)
+        bench.pass_time(110000, 1000)
         assert len(bench.logged) == 1 and "damaged" in bench.logged[0] and bench.attempts()
+        assert bench.asked == 2
         bench.secret, Beacons.error = b"s" * 32, 1
         bench.pass_time(11000, 1000)
         assert len(bench.logged) == 2 and "errno 1" in bench.logged[1] and not Beacons.made
