@@ -89,6 +89,21 @@ def test_policies():
         assert not bench.upgrader.rows[LAPTOP].auto and bench.upgrader.rows[PHONE].relay is None
 
 
+def test_another_policy_by_a_reload():
+    def policy(word):
+        return "config peer\n option public_key '%s'\n option path '%s'\n" % (PHONE, word)
+
+    with RelayBench(peers=policy("direct")) as bench:
+        bench.snapshot(row(PHONE, OLD))
+        assert bench.endpoint() == OLD and bench.path() == "trying"
+        bench.configure(peers=policy("auto"))
+        bench.step(1500)
+        assert bench.endpoint() == SERVER_AT
+        bench.configure(peers=policy("direct"))
+        bench.step(1500)
+        assert bench.endpoint() == OLD
+
+
 def test_no_relay_no_change():
     with RelayBench() as bench:
         bench.snapshot(row(PHONE, OLD), relay=False)

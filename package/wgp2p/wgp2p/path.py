@@ -95,6 +95,11 @@ class Path:
         self._asked_until = now
         self._tokens, self._tokens_ms = SETS_AT_ONCE, now
 
+    def configure(self, now, options):
+        """Take new Options."""
+        self.options = options
+        self._choose(now)
+
     # -- what publishers say ------------------------------------------------------------------------
 
     def observe(self, now, source, endpoint, seen_age_ms, quiet):

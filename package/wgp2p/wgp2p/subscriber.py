@@ -75,7 +75,7 @@ class Subscriber:
                                                    config.main.keep_dir)
                 self._allowed = None
         for key in self.paths:
-            self.paths[key].options = self._options(key)
+            self.paths[key].configure(self._loop.now(), self._options(key))
         self.look()
 
     def _options(self, key):
