@@ -4,7 +4,7 @@ import struct
 
 from helpers import VirtualLoop, raises
 
-from wgp2p import firewall, log, netlink, netlink_socket, process
+from wgp2p import firewall, log, netlink, netlink_socket, nftmessage, process
 from wgp2p.firewall import Firewall, FirewallError
 
 
@@ -23,7 +23,11 @@ class Run:
 
 
 class Bench:
-    """A Firewall in virtual time. `runs`: every nft that was started; `there`: whether the kernel has the table."""
+    """A Firewall in virtual time, made with these further arguments. `runs`: every nft that was started; `there`:
+    whether the kernel has the table."""
+
+    def __init__(self, *more):
+        self._more = more
 
     def __enter__(self):
         self.loop, self.runs, self.calls, self.logged = VirtualLoop(), [], [], []
@@ -34,7 +38,8 @@ class Bench:
         firewall.is_there, firewall.delete_table = self._is_there, self._delete
         Firewall._watch = lambda _: None
         log.warning = log.info = self.logged.append
-        self.firewall = Firewall(self.loop, lambda: self.calls.append("loaded"), lambda: self.calls.append("changed"))
+        self.firewall = Firewall(self.loop, lambda: self.calls.append("loaded"), lambda: self.calls.append("changed"),
+                                 *self._more)
         return self
 
     def __exit__(self, *_):
@@ -50,12 +55,14 @@ class Bench:
         self.runs.append(Run(stdin.decode(), done))
         return self.runs[-1]
 
-    def _is_there(self, _):
+    def _is_there(self, table):
+        assert table == self.firewall._table
         if self.kernel_error:
             raise FirewallError(self.kernel_error)
         return self.there
 
-    def _delete(self, _):
+    def _delete(self, table):
+        assert table == self.firewall._table
         if self.kernel_error:
             raise FirewallError(self.kernel_error)
         self.calls.append("delete")
@@ -168,6 +175,30 @@ def test_again_when_somebody_removed_it():
         assert len(bench.runs) == 2
 
 
+def test_over_an_earlier_table():
+    """One that is in the way is deleted, once for each failure; the caller hears of failures."""
+    failed = []
+    with Bench("other", True, lambda: failed.append(1)) as bench:
+        bench.firewall.want("one")
+        bench.runs[0].end(1, b"Error: other type\n")
+        assert bench.calls == ["delete"] and [run.text for run in bench.runs] == ["one", "one"] and not failed
+        bench.runs[1].end(1, b"Error: other type\n")
+        assert bench.calls == ["delete"] and len(bench.runs) == 2 and failed and bench.firewall.problem
+        bench.loop.advance(5000)
+        bench.runs[2].end(1, b"Error: other type\n")
+        assert bench.calls == ["delete"] * 2
+        bench.runs[3].end()
+        assert bench.calls[2:] == ["loaded"] and len(failed) == 1 and "table inet other" in bench.logged[-1]
+        bench.firewall.want("two")
+        bench.runs[4].end(1, b"Error: other type\n")
+        bench.kernel_error = "busy"
+        bench.runs[5].end(1, b"Error: other type\n")
+        assert bench.calls[3:] == ["delete"] and len(failed) == 2
+        bench.loop.advance(20000)
+        bench.runs[6].end(1, b"Error: other type\n")
+        assert len(bench.runs) == 7 and len(failed) == 3, "what cannot be deleted is not tried again at once"
+
+
 def test_close_takes_the_table_away():
     with Bench() as bench:
         bench.loaded()
@@ -220,8 +251,9 @@ def test_close_says_what_stays():
 class Kernel:
     """In the place of NetlinkSocket; each test gives what the kernel says."""
 
-    def __init__(self, payloads=(), error=0, broken=False):
+    def __init__(self, payloads=(), error=0, broken=False, interrupted=0):
         self.payloads, self.error, self.broken = payloads, error, broken
+        self.interrupted, self.asked = interrupted, 0
 
     def __call__(self, family):
         assert family == netlink.NETFILTER
@@ -229,11 +261,13 @@ class Kernel:
 
     def ask(self, request, take):
         self.request = request(7)
+        self.asked += 1
         if self.broken:
             raise netlink.NetlinkError("torn")
         answer = netlink.Answer(7, take)
         answer.feed(b"".join([netlink.message(2563, 2, 7, payload) for payload in self.payloads]))
         answer.error = self.error
+        answer.interrupted = self.asked <= self.interrupted
         return answer
 
     def close(self):
@@ -265,6 +299,39 @@ def test_delete_is_one_batch():
     assert kernel.request[rows[1][3]] == 1 and b"wgp2p\0" in kernel.request
     raises(FirewallError, asked, Kernel(error=1), firewall.delete_table)
     asked(Kernel(error=errno.EOPNOTSUPP), firewall.delete_table)  # a kernel without nf_tables has no table either
+
+
+def test_elements():
+    def dumped(*keys):
+        return bytes([1, 0, 0, 0]) + netlink.nested(3, *[nftmessage.element(key) for key in keys])
+
+    kernel = Kernel([dumped(b"key1", b"key2"), dumped(b"key3")])
+    found = asked(kernel, lambda: firewall.elements("set", "table"))
+    assert [one.key for one in found] == [b"key1", b"key2", b"key3"] and b"table\0" in kernel.request
+    for kernel in (Kernel(error=2), Kernel(broken=True), Kernel([dumped(b"key1")[:-3]])):
+        raises(FirewallError, asked, kernel, lambda: firewall.elements("set", "table"))
+
+
+def test_elements_again_when_they_changed_meanwhile():
+    for failures, count in ((1, 2), (5, 3)):
+        kernel = Kernel([bytes([1, 0, 0, 0]) + netlink.nested(3, nftmessage.element(b"key1"))], interrupted=failures)
+        assert len(asked(kernel, lambda: firewall.elements("set", "table"))) == 1
+        assert kernel.asked == count
+
+
+def test_counter():
+    counts = netlink.nested(4, netlink.attribute(1, struct.pack("!Q", 100)), netlink.attribute(2, struct.pack("!Q", 3)))
+    assert asked(Kernel([bytes([1, 0, 0, 0]) + counts]), lambda: firewall.counter("in", "table")) == (3, 100)
+    for kernel in (Kernel(), Kernel(error=2), Kernel([bytes([1, 0, 0, 0])]), Kernel(broken=True)):
+        raises(FirewallError, asked, kernel, lambda: firewall.counter("in", "table"))
+
+
+def test_change():
+    kernel = Kernel(error=17)
+    assert asked(kernel, lambda: firewall.change([nftmessage.flush("table", "set")])) == 17
+    assert [row[0] for row in netlink.messages(kernel.request)] == [16, 0xA0E, 17]
+    assert asked(Kernel(broken=True), lambda: firewall.change([])) == 0, "nothing to do"
+    raises(FirewallError, asked, Kernel(broken=True), lambda: firewall.change([nftmessage.flush("table", "set")]))
 
 
 def chain(table="fw4", kind="nat", hook=4):
