@@ -6,7 +6,7 @@ from fakewg import key
 from folders import new_folder
 from helpers import Skip, VirtualLoop, raises
 
-from wgp2p import clients, config, process
+from wgp2p import clients, config, process, uci
 from wgp2p.addr import parse_network
 from wgp2p.clients import ClientError, Quick, Record, Records, Uci, find_place, free_address, free_port
 from wgp2p.files import exists, read_text, write_private
@@ -232,6 +232,21 @@ def test_added_on_a_router_and_removed():
         place.remove(record("other", 4))
     assert len(place.peers()) == 1 and config.parse(text_of(folder + "/wgp2p")).peers == {}
     assert text_of(folder + "/network").split() == before.split()
+
+
+def test_a_key_that_stands_there_twice():
+    place, folder = router()
+    twice = "config wireguard_wg0\n\toption public_key '%s'\nconfig wireguard_wg0 'other'\n" % key(3)
+    write_private(folder + "/network", NETWORK + 2 * twice.replace("'other'", ""))
+    with Programs():
+        assert len(place.remove(record())) == 2
+    assert [one for one, _ in place.peers()] == [key(1), None, None]
+
+
+def test_a_value_is_quoted():
+    for value in ("it's", "'", "''", 'a "b" #c; $d \\', " "):
+        found = uci.parse("config x\n\toption y %s\n\toption z 1\n" % clients.quoted(value))[0]
+        assert (found.get("y"), found.get("z")) == (value, "1")
 
 
 def test_what_others_have_staged_is_not_committed():

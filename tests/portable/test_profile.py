@@ -117,5 +117,9 @@ def test_what_makes_no_profile():
         assert words in str(error) and key(9) not in str(error), (words, str(error))
 
 
+def test_a_network_that_is_said_twice():
+    assert profile.networks(["10.0.0.7/24", "10.1.0.1", "10.0.0.0/24"]) == ["10.0.0.0/24", "10.1.0.1/32"]
+
+
 def test_a_machine_without_networks_has_no_line_for_them():
     assert "AllowedIPs" not in make(ONE, Remote(key(1), SERVER.endpoint, []), Remote(key(2), DEVICE.endpoint, []))
