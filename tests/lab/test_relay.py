@@ -84,9 +84,11 @@ def test_policies(make_lab, interpreter):
     wait_for(lambda: path_of(subscriber, "cli0")["path"] == "trying", 20, "nobody knows its port")
     server = lab.endpoint("pub")
     stays(lambda: lab.peer("rem", "cli0").endpoint != server, 5, "not through the server", every=0.5)
-    subscriber.write_config(subscriber_config(lab, "rem", paths={"cli1": "relay"}))
+    subscriber.write_config(subscriber_config(lab, "rem", paths={"cli2": "relay"}))
     subscriber.cli("reload", check=True)
-    wait_way(lab, "relay", "cli0", seconds=30)
+    for client, word in (("cli0", "relay"), ("cli1", "direct"), ("cli2", "relay")):
+        wait_way(lab, word, client, seconds=30)
+        wait_path(subscriber, client, word)
     wait_for(lambda: pingers[0].first_after(time.monotonic() - 1), 20, "another policy, another path")
     for pinger in pingers:
         pinger.stop()
@@ -94,18 +96,20 @@ def test_policies(make_lab, interpreter):
 
 def test_classic_profile(make_lab, interpreter):
     """A client whose profile has the device's endpoint, as the original's: direct as ever; and where its WireGuard
-    follows, as the kernel's does, through the relay when there is no other way."""
-    lab = make_lab(networks=("cone", "symmetric"))
+    follows, as the kernel's does, through the relay when there is no other way. (Then nothing opens its NAT towards the
+    device any more, as a beacon would; so it may stay there.)"""
+    lab = make_lab(networks=("cone", "cone", "symmetric"))
     _, subscriber = start_pair(lab, interpreter)
     join(lab, "cli0", "nata")
     pinger = Pinger("cli0", lab.tunnel("rem"))
     wait_replies(pinger)
     wait_way(lab, "direct", seconds=UPGRADE_S + SLACK_S)
     wait_path(subscriber, "cli0", "direct")
-    for network, word in (("natb", "relay"), ("nata", "direct")):
+    for network, word in (("natb", "direct"), ("natc", "relay")):
         pinger.wait_after(lab.move("cli0", network), 20)
         wait_way(lab, word, seconds=20)
         wait_path(subscriber, "cli0", word)
+    pinger.wait_after(lab.move("cli0", "nata"), 20)
     pinger.stop()
 
 
@@ -136,7 +140,7 @@ def test_mixed_families(make_lab, interpreter):
     lab = make_lab()
     publisher, subscriber = start_pair(lab, interpreter)
     lab.move("cli0", "nata")
-    netns.batch("cli0", "ip", "-4 addr flush dev nata", "-4 route flush table main")
+    netns.batch("cli0", "ip", f"addr del {lab.inner('cli0')}/24 dev nata")
     lab.wg_up("cli0", profile="one", endpoints={"pub": f"[{lab.outer('pub', ipv6=True)}]:{wireguard.PORT}"})
     pinger = Pinger("cli0", lab.tunnel("rem"))
     wait_replies(pinger)
