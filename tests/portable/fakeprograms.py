@@ -80,7 +80,8 @@ class Programs:
         place = path.partition(".")[2]
         section, _, option = place.partition("].") if "]." in place else (place, "", "")
         section = section if section.endswith("]") or not option else section + "]"
-        found = [one for one in sections if one.label == section or section == "@%s[-1]" % one.type][-1]
+        kind, _, number = section[1:-1].partition("[")
+        found = [one for one in sections if one.type == kind][int(number)]  # counted anew, as uci does
         if word == "delete":
             sections.remove(found)
             return
