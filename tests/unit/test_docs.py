@@ -104,7 +104,8 @@ def test_protocol_names_every_field_of_a_peer():
 
 
 def test_protocol_names_every_route():
-    assert set(re.findall(r"\n### `GET (/api/\w+)`", PROTOCOL)) == set(api.Api(None, None)._routes)
+    assert set(re.findall(r"\n### `(GET|POST) (/api/\w+)`", PROTOCOL)) == {
+        (method, path) for path, (method, _) in api.Api(None, None)._routes.items()}
     routes = set(re.findall(r'\("(GET|POST)", "(/\w+)"\)', inspect.getsource(control.Control._request)))
     assert routes == set(re.findall(r"\n### `(GET|POST) (/\w+)`", PROTOCOL))
 
@@ -155,16 +156,18 @@ def test_protocol_names_the_limits():
 
 
 def test_protocol_names_every_field_of_the_status():
-    from wgp2p import public_server, publisher, subscriber, wan
+    from wgp2p import public_server, publisher, relay, subscriber, wan
 
     text = section(PROTOCOL, "### `GET /status`")
     general, _, rest = text.partition("\n`wan`:\n")
     of_wan, _, rest = rest.partition("\nA publisher:\n")
-    of_publisher, _, rest = rest.partition("\nA subscriber:\n")
+    of_publisher, _, rest = rest.partition("\n`relay` of a publisher:\n")
+    of_relay, _, rest = rest.partition("\nA subscriber:\n")
     of_subscriber, _, rest = rest.partition("\nOne of its `publishers`:\n")
     of_link, _, of_peer = rest.partition("\nOne of its `peers`:\n")
     assert fields(general) == returned(daemon.Daemon.status)
     assert fields(of_wan) == returned(wan.Wan.status)
+    assert fields(of_relay) == returned(relay.Relay.status)
     in_peers = set(re.findall(r"`(\w+)`", re.search(r"plus (.*?): `seen`", of_publisher).group(1)))
     assert fields(of_publisher) | in_peers == returned(publisher.Publisher.status)
     assert set(re.findall(r"`(\w+)`", of_publisher.partition("`state`: ")[2])) == set(

@@ -46,7 +46,8 @@ class Watched(World):
 
     def _set(self, change):
         where, when = self.heard
-        if change.endpoint not in (None, RELAY, self.endpoint) and self.endpoint == where and self.now - when < VERDICT_MS:
+        works = self.endpoint == where and self.now - when < VERDICT_MS
+        if works and change.endpoint not in (None, RELAY, self.endpoint):
             # a path that receives is taken away: only on a publisher's word that the client left, for a burst at most
             self.taken[where] = self.taken.get(where, 0) + 1
             # (a slow tool may miss a packet that comes while it works; the next one tells)

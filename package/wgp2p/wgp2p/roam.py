@@ -1,5 +1,5 @@
-"""A roam, noticed before the client has said a word to the public server: its packets for a device come to the relay from
-an address that nobody knows.
+"""A roam, noticed before the client has said a word to the public server: its packets for a device come to the relay
+from an address that nobody knows.
 
 That is a hint and proves nothing: whoever has seen one packet of the client can send it again from anywhere. So the
 server asks: it points its own WireGuard peer there and sends an echo request. Only an authentic answer makes the new
