@@ -95,8 +95,8 @@ def _relay(relay, name):
             "`sudo systemctl reload wgp2p` adds the rule again.")
     return _finding(WARNING, "relay-off", "%s does not work: %s. Clients without a direct path cannot connect." % (
         name, relay["problem"]),
-        "It needs nftables, and the daemon the capability CAP_NET_RAW. `option relay '0'` in the publisher section says "
-        "that none is wanted.")
+        "It needs nftables, and the daemon the capability CAP_NET_RAW. `option relay '0'` in the publisher section "
+        "says that none is wanted.")
 
 
 def _links(facts):
