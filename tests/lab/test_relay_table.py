@@ -68,12 +68,12 @@ class Host:
             port = PORT if name == "pub" else int(endpoint(name).rpartition(":")[2])
             self._udp[family].bind((any_address, port))
 
-    def send(self, data, own=0, family=4, source=None, port=None, checksum=True):
-        """To one of the server's addresses."""
-        here = source or address(self.name, family)
+    def send(self, data, own=0, family=4, port=None, checksum=True, to=None):
+        """To one of the server's addresses, or to another one."""
+        there = to or OWN[family][own]
         port = port or int(endpoint(self.name).rpartition(":")[2])
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        ends = socket.inet_pton(kind, here) + socket.inet_pton(kind, OWN[family][own])
+        ends = socket.inet_pton(kind, address(self.name, family)) + socket.inet_pton(kind, there)
         size = 8 + len(data)
         udp = struct.pack("!HHHH", port, PORT, size, 0) + data
         total = sum(struct.unpack(f"!{len(ends) // 2}H", ends)) + 17 + size + sum(
@@ -84,7 +84,7 @@ class Host:
             udp = udp[:6] + struct.pack("!H", ~total & 0xFFFF or 0xFFFF) + udp[8:]
         head = (struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, 17, 0) if family == 4 else
                 struct.pack("!IHBB", 0x60000000, size, 17, 64))
-        self._raw[family].sendto(head + ends + udp, (OWN[family][own], 0))
+        self._raw[family].sendto(head + ends + udp, (there, 0))
 
     def receive(self, family=4, seconds=2):
         """(data, address, port) of the next packet, None when there is none."""
@@ -267,6 +267,18 @@ def test_packets(lab):
     assert lab.marks() == {1: 0, 2: 0, 3: 0, 4: 0, 0: 3}
     assert bob.drain() == alice.drain() == 0
 
+    # others use bits of the mark, too
+    netns.nft("pub", "table inet mwan3 { chain pre { type filter hook prerouting priority -150; "
+                     "meta mark set meta mark | 0x3f00; }; }\n")
+    alice.send(message(4, 7))
+    assert bob.receive() == (message(4, 7), OWN[4][1], PORT)
+    # to whom nobody knows a door nothing goes
+    table.set_members({endpoint("alice"): OWN[4][0], endpoint("bob"): None})
+    alice.send(message(4, 7, 99))
+    table.set_members(members())
+    alice.send(message(4, 7))
+    assert bob.receive() == (message(4, 7), OWN[4][1], PORT), "the first one did not come"
+
 
 def test_initiations_are_limited(lab):
     """Two in a second from a member, with its responses; ten from others. Those of members are marked."""
@@ -307,6 +319,10 @@ def test_initiations_are_limited(lab):
     assert burst(alice, message(1, 1, 147), 30)[0] == 30, "what is no initiation is WireGuard's to refuse"
     assert is_limited(burst(alice, message(1, 1), 200, port=9), 20, 10), "not the member's endpoint"
     assert lab.marks()[INITIATION & 7] == 0
+    for sender in (alice, eve):
+        for _ in range(100):
+            sender.send(message(1, 1), to=address("bob"))
+    assert lab.marks()[0] == 200, "what only passes through here is not ours to limit"
     assert burst(eve, message(4, 7), 100)[0] == 100
     assert 5 <= lab.marks()[HINT & 7] <= 50, "hints are few"
 

@@ -96,7 +96,7 @@ class Bench:
         name = [netlink.read_string(payload, one, other) for number, one, other in netlink.attributes(
             payload, 4, len(payload)) if number == 2][0]
         there = sets.setdefault(name, {})
-        for key in [key for key in there if there[key][2] <= self.loop.now()]:
+        for key in [key for key in there if there[key][2] + 5 <= self.loop.now()]:  # its time began a little later
             del there[key]
         some = nftmessage.read_elements(payload, 0, len(payload))
         if kind == 0xA0E and not some:
@@ -194,24 +194,30 @@ def test_routes():
         bench.table.replace([(BOB, 0)], [(BOB, 0, ALICE)])
         rows = [(EVE, 1, SEVEN), (EVE, 0xFFFFFFFF, SIX), (SIX, 3, SEVEN), (SIX, 4, SEVEN), (BOB, 0, ALICE)]
         assert bench.routes() == expected(rows)
-        bench.table.add([(EVE, 1, BOB), (EVE, 1, ALICE), (EVE, 1, SIX), (EVE, 1, BOB)])
-        assert bench.table.target(EVE, 1) == BOB and bench.routes()[key(EVE, 1)] == BOB
-        assert bench.changes == changes + 4, "nothing was refused"
+        # several times in one: the last word counts
+        for targets in ((BOB, ALICE), (SIX, BOB), (ALICE, SIX)):
+            bench.table.add([(EVE, 1, target) for target in targets])
+            assert bench.table.target(EVE, 1) == bench.routes()[key(EVE, 1)] == targets[-1]
+        assert bench.changes == changes + 6, "nothing was refused"
 
 
 def test_routes_end():
     with Bench() as bench:
         bench.load()
         bench.table.add([(ALICE, 1, BOB), (ALICE, 2, BOB)])
-        bench.loop.advance(LIFE - 1)
+        bench.loop.advance(LIFE - 20000)
         bench.table.add([(ALICE, 2, BOB)])
+        bench.loop.advance(19999)
         assert bench.table.target(ALICE, 1) == BOB
         bench.loop.advance(1)
         assert bench.table.target(ALICE, 1) is None and bench.table.routes() == [(ALICE, 2, BOB)]
         changes = bench.changes
-        bench.table.replace([(ALICE, 1)], [(ALICE, 1, EVE)])  # just gone in the kernel, too
+        bench.table.replace([(ALICE, 1)], [(ALICE, 1, EVE)])  # about to go in the kernel, too
         assert bench.routes() == expected([(ALICE, 1, EVE), (ALICE, 2, BOB)]) and bench.changes == changes + 1
-        bench.loop.advance(LIFE + 20000)
+        bench.loop.advance(LIFE)
+        bench.table.lose_forwarding()
+        assert bench.routes() == {}, "nothing is written that has expired"
+        bench.loop.advance(20000)
         bench.table.add([(ALICE, 3, EVE)])
         assert len(bench.table._routes) == 1, "nothing is kept"
 
@@ -272,6 +278,11 @@ def test_a_restart_takes_over():
         assert len(bench.table.routes()) == 3
         bench.loop.advance(1)
         assert bench.table.routes() == [] and bench.sets["routes4"][key(ALICE, 1)[1]][2] == bench.loop.now()
+        for number in range(MOST + 9):
+            bench.sets["routes4"][key(ALICE, number)[1]] = (None, BOB, bench.loop.now() + LIFE)
+        bench.restart()
+        bench.load()
+        assert len(bench.table.routes()) == MOST
 
 
 def test_a_flushed_table_gets_all_again():

@@ -18,7 +18,7 @@ MOST_ROUTES = 4096  # a MB of memory; the kernel's sets have room for what has e
 _FAMILIES = ("4", "6")
 _MAPS = ("address", "port")
 _PIECE = 64  # routes or members in one transaction, where it is not everything
-_REQUESTS = 24  # messages of up to 4 KiB; a socket takes some 200 KiB at once
+_REQUESTS = 16  # messages of up to 7 KiB in one transaction; a socket takes 160 KiB at once
 _PURGE_MS, _RETRY_MS = 10000, 5000
 _LINGER_MS = 1000  # until the kernel, too, has seen it expire
 
@@ -284,7 +284,6 @@ class RelayTable:
 
     def close(self, done):
         """Take the table away and call `done()`, within 2 s."""
-        self._cancel_retry()
         self._wanted = self.ready = False
         self._firewall.close(done)
 
