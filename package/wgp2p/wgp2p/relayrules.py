@@ -6,9 +6,9 @@ types 3 and 4 and at byte 8 of type 2. Behind the UDP header of eight bytes thes
 `@th,128,32`. A packet of type 4 whose source address, source port and receiver index are in the maps gets another
 destination before anything else looks at it, and this server as its source when it leaves: with a source of our own it
 would not be routed. A miss ends the rule before anything is changed, so the server's own WireGuard gets its packets as
-ever. `routes` has every route; what has one and does not go by the maps goes through the daemon: between two families, every
-type 2, packets without a checksum (the kernel would make a wrong one of it), all where the kernel does not forward. The
-kernel learns nothing by itself.
+ever. `routes` has every route. What has one and does not go by the maps goes through the daemon: between two families,
+every type 2, packets without a checksum (the kernel would make a wrong one of it), everything where the kernel does not
+forward. The kernel learns nothing by itself.
 
 The maps hold what is relayed right now, so a script is loaded over the table of an earlier run: what has the same
 definition stays, only the rules are made anew. Who changes a definition gives it another name: kernels before 6.2 keep
