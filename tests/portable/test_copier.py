@@ -1,14 +1,13 @@
 """copier.py: which packets are captured, what is sent where, and when it ends. Root for the tests with real sockets."""
 import struct
 
-from helpers import Skip, VirtualLoop, drive, raises
+from helpers import Skip, drive, raises
 from test_syscalls import free_port_pair, udp
 
 from wgp2p import compat, copier
 from wgp2p.addr import parse_ip
-from wgp2p.copier import Copier, Detour, capture_filter
+from wgp2p.copier import Copier, capture_filter
 from wgp2p.loop import Loop
-from wgp2p.wgmessage import Device, Peer
 
 RELAY, RELAY6, PORT = ("203.0.113.10", 51821), ("2001:db8::10", 51821), 51820
 MESSAGE = struct.pack("<I", 4) + b"INDX" + bytes(56)
@@ -163,122 +162,3 @@ def test_what_goes_wrong_is_told_and_leaves_nothing():
 
             bench.route = answer
             raises(OSError, bench.copier.attempt, "127.0.0.1:1", "127.0.0.1:2", bench.port, 64, refuse)
-
-
-# -- detours --------------------------------------------------------------------------------------
-
-AT, TO, DIRECT = "203.0.113.10:51820", "203.0.113.31:4000", "203.0.113.32:5000"
-
-
-class WireGuard:
-    """A WireGuard with one peer, which sends what it has to send at once; `sent`: to where."""
-
-    def __init__(self, during=None):
-        self.loop, self.sent, self.sets, self.overs = VirtualLoop(), [], [], []
-        self.during = during  # what happens between a request and the next
-        self.peer = Peer("key")
-        self.peer.endpoint, self.peer.rx, self.peer.tx = AT, 10, 20
-        self.detour = Detour(self.loop, self, "wg0")
-
-    def read(self, name, done):
-        device = Device(name)
-        if self.peer is not None:
-            copied = Peer("key")
-            copied.endpoint, copied.rx, copied.tx = self.peer.endpoint, self.peer.rx, self.peer.tx
-            device.peers["key"] = copied
-        self._happens("read")
-        done(device, None)
-
-    def set_peer(self, name, key, done, endpoint):
-        assert (name, key) == ("wg0", "key")
-        self.sets.append(endpoint)
-        if self.peer is not None:
-            self.peer.endpoint = endpoint
-        self._happens("set")
-        done(None)
-
-    def _happens(self, when):
-        if self.during is not None and self.during[0] == when:
-            during, self.during = self.during, None
-            during[1](self)
-
-    def receive(self, endpoint):
-        self.peer.endpoint, self.peer.rx = endpoint, self.peer.rx + 32
-
-    def send(self):
-        self.sent.append(self.peer.endpoint)
-        self.peer.tx += 64
-
-    def attempt(self, counts=(10, 20)):
-        self.detour.attempt("key", AT, TO, counts, self.send, lambda: self.overs.append(self.loop.now()))
-
-
-def test_one_packet_goes_there():
-    wireguard = WireGuard()
-    begin = wireguard.loop.now()
-    wireguard.attempt()
-    assert wireguard.detour.busy and wireguard.sent == [TO] and not wireguard.overs
-    wireguard.loop.advance(1000)
-    assert not wireguard.detour.busy and wireguard.sets == [TO, AT] and wireguard.overs == [begin + 50]
-
-
-def test_wireguard_is_not_overruled():
-    for source in (TO, AT, DIRECT):
-        wireguard = WireGuard()
-        wireguard.attempt()
-        wireguard.loop.advance(20)
-        wireguard.receive(source)
-        wireguard.loop.advance(1000)
-        assert wireguard.sets == [TO] and wireguard.peer.endpoint == source and len(wireguard.overs) == 1
-
-
-def test_a_packet_in_between():
-    # between our look and our set: the peer stands at the candidate for no reason, and nothing more is received
-    wireguard = WireGuard(("read", lambda wireguard: wireguard.receive(AT)))
-    wireguard.attempt()
-    wireguard.loop.advance(1000)
-    assert wireguard.peer.endpoint == AT and wireguard.sets == [TO, AT]
-    wireguard = WireGuard(("set", lambda wireguard: wireguard.receive(AT)))
-    wireguard.attempt()
-    wireguard.loop.advance(1000)
-    assert wireguard.peer.endpoint == AT and wireguard.sets == [TO] and not wireguard.sent and wireguard.overs
-
-
-def test_no_detour_for_who_is_busy_or_elsewhere():
-    for change in ({"rx": 11}, {"tx": 21}, {"endpoint": DIRECT}):
-        wireguard = WireGuard()
-        for name in change:
-            setattr(wireguard.peer, name, change[name])
-        wireguard.attempt()
-        assert not wireguard.sets and not wireguard.sent and wireguard.overs and not wireguard.detour.busy
-    wireguard = WireGuard()
-    wireguard.peer = None
-    wireguard.attempt()
-    assert not wireguard.sets and wireguard.overs
-
-
-def test_what_goes_wrong_on_a_detour():
-    wireguard = WireGuard()
-
-    def fail():
-        raise OSError(101)
-
-    wireguard.send = fail
-    wireguard.attempt()
-    wireguard.loop.advance(1000)
-    assert wireguard.sets == [TO, AT] and wireguard.overs
-    wireguard = WireGuard(("set", lambda wireguard: setattr(wireguard, "peer", None)))
-    wireguard.attempt()
-    wireguard.loop.advance(1000)
-    assert wireguard.sets == [TO] and wireguard.overs
-
-
-def test_closed_on_a_detour():
-    wireguard = WireGuard()
-    wireguard.attempt()
-    wireguard.detour.close()
-    assert wireguard.sets == [TO, AT] and not wireguard.overs
-    wireguard.loop.advance(1000)
-    assert len(wireguard.sets) == 2
-    wireguard.attempt()
-    assert len(wireguard.sets) == 2, "closed"

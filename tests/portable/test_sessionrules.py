@@ -22,16 +22,21 @@ def test_what_is_noted():
             + " { " + here + receiver + sender + " }"]
 
 
-def test_bounded_and_nothing_is_decided():
+def test_bounded_and_one_message_is_changed():
     text = script(51820)
-    assert len([line for line in text.split("\n") if "flags dynamic,timeout" in line and "size" in line]) == 4
-    for word in ("drop", "accept", "reject", "mark", "set ip", "notrack", "delete"):
+    assert len([line for line in text.split("\n") if "timeout;" in line and "size" in line]) == 10
+    for word in ("drop", "accept", "reject", "mark", "notrack", "delete table"):
         assert word not in text, word
+    changing = [line.strip() for line in text.split("\n") if "set udp" in line or "addr set" in line]
+    assert changing == [
+        "%s daddr . udp dport . udp length @probes%s @th,64,32 0x04000000 delete @probes%s { %s daddr . udp dport . "
+        "udp length } udp dport set udp length map @port%s %s daddr set udp length map @address%s" % (
+            ip, family, family, ip, family, ip, family) for family, ip in (("4", "ip"), ("6", "ip6"))]
 
 
 def test_again_over_what_is_there():
     text = script(40000)
-    for name in ("incoming", "outgoing_handshakes"):
+    for name in ("incoming", "outgoing_rules"):
         assert text.index("flush chain inet %s %s\n" % (TABLE, name)) < text.index("\tchain %s {\n" % name)
     assert "flush set" not in text and text.endswith("add element inet %s ports { 40000 }\n" % TABLE)
     for port in (0, 65536, -1):

@@ -36,6 +36,7 @@ class Bench:
 
     def __enter__(self):
         self.there, self.made, self.asked, self.broken = {"sessions4": [], "sessions6": []}, [], 0, False
+        self.error = 0
         self._real = sessions.Firewall, sessions.ask
         sessions.Firewall, sessions.ask = self._make, self._ask
         self.table = SessionTable(VirtualLoop())
@@ -51,6 +52,7 @@ class Bench:
     def _ask(self, family, request, take):
         assert family == netlink.NETFILTER
         self.asked += 1
+        self.request = request(7)
         if self.broken:
             raise netlink.NetlinkError("torn")
         rows = [name for name in self.there if name.encode() + b"\0" in request(7)]
@@ -62,6 +64,12 @@ class Bench:
             answer.feed(netlink.message(0xA0C, 2, 7, bytes([1, 0, 0, 0]) + netlink.string(1, sessionrules.TABLE)
                                         + netlink.string(2, rows[0]) + netlink.nested(3, data)))
         answer.error = 0 if self.there[rows[0]] else 2
+        return answer
+
+    def batch(self, request):
+        self.request = request(7)
+        answer = netlink.Answer(7, None)
+        answer.error = self.error
         return answer
 
     def loaded(self, port=51820):
@@ -114,6 +122,28 @@ def test_what_cannot_be_read_is_nothing():
         assert bench.table.read([ONE]) == {} and bench.asked == 2
         bench.broken = True
         assert bench.table.read([ONE]) == {}
+
+
+def test_divert_is_one_batch():
+    with Bench() as bench:
+        assert not bench.table.divert(ONE, TWO, 64), "not loaded"
+        bench.loaded()
+        assert not bench.table.divert(ONE, SIX, 64) and not bench.table.divert(SIX, ONE, 64) and not bench.asked
+        real, sessions.ask = sessions.ask, lambda family, request, take: bench.batch(request)
+        for target, elsewhere, family in ((ONE, "198.51.100.7:258", "4"), (SIX, "[2001:db8::7]:258", "6")):
+            assert bench.table.divert(target, elsewhere, 64)
+            rows = list(netlink.messages(bench.request))
+            assert [row[0] for row in rows] == [16, 0xA0C, 0xA0C, 0xA0C, 17]
+            found = [(name, [element.key + (element.data or b"") for element in nftmessage.read_elements(
+                bench.request, row[3], row[4])]) for name, row in zip(("probes", "address", "port"), rows[1:])]
+            for name, row in zip(("probes", "address", "port"), rows[1:]):
+                assert (name + family).encode() + b"\0" in bench.request[row[3]:row[4]]
+            ip, to_ip = [parse_ip(text.rpartition(":")[0].strip("[]")) for text in (target, elsewhere)]
+            assert found == [("probes", [ip + struct.pack("!HHHH", 4000, 0, 72, 0)]),
+                             ("address", [struct.pack("!H", 72) + to_ip]), ("port", [struct.pack("!HH", 72, 258)])]
+        bench.error = 17
+        assert not bench.table.divert(ONE, TWO, 64)
+        sessions.ask = real
 
 
 def test_a_session_of_another_size():

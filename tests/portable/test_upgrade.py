@@ -99,30 +99,12 @@ def test_the_last_four_are_kept():
     assert upgrade.take(START + RETRY_MS) == FORGED % 2
 
 
-def test_detours():
+def test_who_is_trusted():
     upgrade = relaying()
+    assert upgrade.trusts(SEEN) and upgrade.trusts("203.0.113.31:9") and not upgrade.trusts(OTHER)
+    assert not upgrade.trusts("203.0.113.3:4000")
+    upgrade.seen(START, "[2001:db8::31]:4000")
+    assert upgrade.trusts("[2001:db8::31]:5000") and not upgrade.trusts("[2001:db8::32]:4000")
+    upgrade.seen(START, None)
     upgrade.beacon(START, OTHER)
-    found, now, count = [], START, 0
-    while now < START + 6000000:
-        now = max(now, upgrade.next_ms())
-        if upgrade.take(now) == SEEN:
-            count += 1
-        elif upgrade.may_detour():
-            raise AssertionError("an address that anybody may have named")
-        if upgrade.may_detour():
-            found.append(count)
-            upgrade.detoured()
-    assert found == [4, 8, 16, 32, 64]
-    upgrade.seen(now, OTHER)
-    assert upgrade.take(now + 300) == OTHER and not upgrade.may_detour()
-    play(upgrade, now + 5000 - START, now=now)
-    assert upgrade.may_detour()
-    upgrade.beacon(now + 6000, FORGED % 1)
-    assert upgrade.take(now + 6000) == FORGED % 1 and not upgrade.may_detour()
-    late = relaying()
-    for second in range(30):
-        late.take(START + second * 60000)
-    for _ in range(3):
-        assert late.may_detour()
-        late.detoured()
-    assert not late.may_detour(), "a client that was busy until now has caught up"
+    assert not upgrade.trusts(OTHER)

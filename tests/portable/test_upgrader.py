@@ -23,11 +23,7 @@ class Config:
 
 class Device:
     def __init__(self, port=51820):
-        self.listen_port, self.peers = port, {}
-
-
-class Peer:
-    rx = tx = 0
+        self.listen_port = port
 
 
 class Copier:
@@ -42,24 +38,6 @@ class Copier:
             raise OSError(Copier.error)
         probe_it()
         self.attempts.append((self.loop.now(), relay, candidate))
-
-    def close(self):
-        self.closed = True
-
-
-class Detour:
-    def __init__(self, loop, wireguard, interface):
-        assert wireguard == "wireguard" and interface == "wg0"
-        self.loop, self.made, self.busy, self.closed = loop, [], False, False
-
-    def attempt(self, key, relay, candidate, counts, ask, over):
-        ask()
-        self.made.append((self.loop.now(), key, relay, candidate, counts))
-        self.busy, self.over = True, over
-
-    def end(self):
-        self.busy = False
-        self.over()
 
     def close(self):
         self.closed = True
@@ -83,10 +61,13 @@ class Beacons:
 
 class Sessions:
     def __init__(self, loop):
-        self.port, self.noted, self.reads = None, {}, []
+        self.port, self.noted, self.reads, self.diverted = None, {}, [], []
 
     def want(self, port):
         self.port = port
+
+    def divert(self, target, elsewhere, size):
+        self.diverted.append((target, elsewhere, size))
 
     def read(self, endpoints):
         self.reads.append(sorted(endpoints))
@@ -106,19 +87,18 @@ class Bench:
         self.loop, self.rows, self.device = VirtualLoop(), {}, Device()
         self.told, self.tries, self.probes, self.logged, self.secret = [], [], [], [], b"s" * 32
         self.start, self.asked = self.loop.now(), 0
-        self._real = (upgrader.Copier, upgrader.Detour, upgrader.Beacons, upgrader.SessionTable, probe.echo,
-                      beaconkey.beacon_key, log.warning)
-        upgrader.Copier, upgrader.Detour = Copier, Detour
-        upgrader.Beacons, upgrader.SessionTable = Beacons, Sessions
+        self._real = (upgrader.Copier, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
+                      log.warning)
+        upgrader.Copier, upgrader.Beacons, upgrader.SessionTable = Copier, Beacons, Sessions
         probe.echo, beaconkey.beacon_key = lambda *row: self.probes.append(row), self._key
         log.warning = self.logged.append
         Copier.error = Beacons.error = None
         Beacons.made = []
-        self.upgrader = Upgrader(self.loop, "wg0", self, "wireguard")
+        self.upgrader = Upgrader(self.loop, "wg0", self)
         return self
 
     def __exit__(self, *_):
-        (upgrader.Copier, upgrader.Detour, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
+        (upgrader.Copier, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
          log.warning) = self._real
 
     def _key(self, keep_dir):
@@ -161,7 +141,7 @@ def test_a_relayed_client_is_tried():
         bench.row(ONE)
         bench.pass_time(1200)
         assert bench.attempts() == [(1000, SERVER, PLACE), (1300, SERVER, PLACE), (2000, SERVER, PLACE)]
-        assert bench.tries == [(1000, ONE), (1300, ONE), (2000, ONE)] and bench.probes == [("wg0", "10.0.0.3")] * 3
+        assert bench.tries == [(1000, ONE), (1300, ONE), (2000, ONE)] and bench.probes == [("wg0", "10.0.0.3")] * 4
         bench.row(ONE, state=DIRECT, endpoint=PLACE)
         bench.pass_time(10000)
         assert not bench.attempts()
@@ -244,44 +224,49 @@ def test_an_attempt_that_cannot_be_made():
         assert bench.tries == [(6000, ONE)]
 
 
-def test_a_quiet_client_gets_detours():
+def test_only_what_a_publisher_says_is_diverted():
     with Bench() as bench:
-        detour = bench.upgrader._detour
-        bench.device.peers[ONE] = Peer()
         bench.row(ONE)
-        while not detour.busy:
-            bench.pass_time(100)
-        assert [row[0] - bench.start for row in detour.made] == [2000] and len(bench.attempts()) == 3
-        assert detour.made[0][1:] == (ONE, SERVER, PLACE, (0, 0)) and bench.tries[-1][0] == 1000
-        bench.pass_time(5000)
-        assert not bench.attempts(), "nothing else meanwhile"
-        detour.end()
-        assert bench.tries[-1][0] == bench.loop.now() - bench.start
+        bench.pass_time(1100)
+        assert bench.upgrader._sessions.diverted == [(SERVER, PLACE, 64)] * 3
+        Beacons.made[0].heard(ONE, OTHER)
+        Beacons.made[0].heard(ONE, PLACE.replace(":4000", ":4001"))
+        bench.pass_time(8000)
+        found = bench.upgrader._sessions.diverted[3:]
+        assert (SERVER, PLACE.replace(":4000", ":4001"), 64) in found, "the same address, behind a symmetric NAT"
+        assert OTHER in [row[2] for row in bench.attempts()] and OTHER not in [row[1] for row in found]
+        bench.row(ONE, ip="fd00::3")
+        bench.pass_time(2000)
+        assert bench.upgrader._sessions.diverted[-1] == (SERVER, PLACE, 80)
+
+
+def test_asked_again_by_the_relay():
+    with Bench() as bench:
+        bench.row(ONE)
+        bench.loop.advance(850)
+        assert len(bench.probes) == 2 and len(bench.attempts()) == 2, "the second came before it was time"
+        bench.pass_time(12000)
+        assert len(bench.probes) == 12 + 11 and len(bench.attempts()) == 10
+        bench.pass_time(58000)
+        assert len(bench.probes) == 25
+        bench.pass_time(59500)
+        assert len(bench.probes) == 26
+        bench.row(ONE, state=DIRECT, endpoint=PLACE)
         bench.pass_time(1000)
-        assert bench.attempts()
+        assert len(bench.probes) == 26, "it answered"
 
 
-def test_a_busy_client_gets_none():
+def test_without_a_tunnel():
     with Bench() as bench:
-        bench.device.peers[ONE] = Peer()
         bench.row(ONE)
-        for _ in range(100):
-            bench.pass_time(400)
-            bench.device.peers[ONE] = Peer()
-            bench.device.peers[ONE].tx = bench.loop.now()
-        assert not bench.upgrader._detour.made and len(bench.attempts()) == 12
-        bench.pass_time(30000)
-        assert len(bench.upgrader._detour.made) == 1, "once it is quiet"
+        bench.loop.advance(500)
 
+        def fail(*_):
+            raise OSError(101)
 
-def test_without_a_backend_there_are_no_detours():
-    with Bench() as bench:
-        bench.upgrader = Upgrader(bench.loop, "wg0", bench)
-        bench.device.peers[ONE] = Peer()
-        bench.row(ONE)
-        bench.pass_time(70500)
-        assert len(bench.attempts()) == 13
-        bench.upgrader.close(lambda: None)
+        probe.echo = fail
+        bench.pass_time(3000)
+        assert len(bench.attempts()) == 2 and not bench.upgrader._again
 
 
 def test_the_table_is_there_while_somebody_relays():
@@ -335,10 +320,10 @@ def test_sessions_that_are_nobodys_business():
 def test_the_end():
     with Bench() as bench:
         bench.row(ONE)
+        bench.loop.advance(0)
         bench.row(TWO, state=DIRECT, endpoint=PLACE)
         done = []
         bench.upgrader.close(lambda: done.append(True))
         assert done and bench.upgrader._sessions.port == "closed" and not Beacons.made[0].open
         bench.loop.advance(100000)
-        assert not bench.attempts() and not bench.told and bench.upgrader._copier.closed
-        assert bench.upgrader._detour.closed
+        assert len(bench.attempts()) == len(bench.probes) == 1 and not bench.told and bench.upgrader._copier.closed

@@ -1,6 +1,5 @@
 """Moves a relayed client to the direct path without disturbing the relay: a small packet that WireGuard sends to the
-relay is sent once more, as it is, to an address where the client may be reached directly. (Where the direct path is
-the slower one, `Detour` at the end of this file does what a copy cannot.)
+relay is sent once more, as it is, to an address where the client may be reached directly.
 
 Why it works: WireGuard takes an authentic packet from any address, answers to where the newest came from, and takes
 each packet once (its counter). If the client is there and the copy comes before the original, the client's WireGuard
@@ -24,7 +23,6 @@ from .rawudp import RawUdp
 from .tap import Tap
 
 COPIES, WINDOW_MS = 3, 200
-DETOUR_MS = 50  # the kernel sends within 1 ms, a slow machine under load within 20
 OPENER = bytes(4)  # is no WireGuard packet, and opens our NAT for the client's
 _ETH_P_ALL = 3  # the only one for which the kernel shows what leaves (linux/if_ether.h)
 _UDP = 17
@@ -125,75 +123,3 @@ class Copier:
         if self._raw is not None:
             self._raw.close()
         self._tap = self._raw = self._timer = None
-
-
-class Detour:
-    """Moves a client to a direct path that is slower than the relay, by a packet of its own: for a moment WireGuard's
-    peer stands at the candidate and the client is asked for a sign of life, then it stands at the relay again. There is
-    no original to come first, so the client takes the packet whenever it comes, and answers there.
-
-    Why it is safe: only an address that a publisher names is tried, and it may name where WireGuard sends to anyhow.
-    Only a quiet client is tried, since what is sent to it in this moment goes there alone. The peer is set back only
-    where nothing was received meanwhile: WireGuard, which follows each authentic packet, is not overruled.
-
-    One at a time; `busy` while one is made. `wireguard` is a backend of wireguard.py."""
-
-    def __init__(self, loop, wireguard, interface):
-        self._loop = loop
-        self._wireguard = wireguard
-        self._interface = interface
-        self._timer = None
-        self._closed = False
-        self.busy = False
-
-    def attempt(self, key, relay, candidate, counts, probe, over):
-        """Call `probe()`, which makes WireGuard send, while the peer stands at `candidate`; if it stands at `relay` now
-        (both endpoints), and its counters are still `counts` = (rx, tx). Then `over()`."""
-        self.busy = True
-        self._key, self._relay, self._candidate, self._probe, self._over = key, relay, candidate, probe, over
-        self._read(lambda peer: self._go(peer, counts))
-
-    def _read(self, then):
-        """`then(peer)`, None where there is none."""
-        self._wireguard.read(self._interface, lambda device, error: then(
-            None if error is not None else device.peers.get(self._key)))
-
-    def _go(self, peer, counts):
-        if self._closed or peer is None or peer.endpoint != self._relay or (peer.rx, peer.tx) != counts:
-            self._end(None)
-        else:
-            self._wireguard.set_peer(self._interface, self._key, lambda error: self._read(self._ask),
-                                     endpoint=self._candidate)
-
-    def _ask(self, peer):
-        """What was received until now came from elsewhere."""
-        if peer is not None and peer.endpoint == self._candidate and not self._closed:
-            try:
-                self._probe()
-            except OSError as error:  # the tunnel is down
-                log.debug("detour: nothing to send (errno %d)" % error.args[0])
-            self._timer = self._loop.call_later(DETOUR_MS, self._look, peer.rx)
-        else:
-            self._back(peer, None)
-
-    def _look(self, rx):
-        self._timer = None
-        self._read(lambda peer: self._back(peer, rx))
-
-    def _back(self, peer, rx):
-        if peer is not None and peer.endpoint == self._candidate and rx in (None, peer.rx):
-            self._wireguard.set_peer(self._interface, self._key, self._end, endpoint=self._relay)
-        else:
-            self._end(None)
-
-    def _end(self, _):
-        self.busy = False
-        if not self._closed:
-            self._over()
-
-    def close(self):
-        """Set back what is elsewhere, at once; `over` is not called any more."""
-        self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._look(None)

@@ -1,4 +1,5 @@
-"""The sessions that the kernel has noted (sessionrules.py): the table is loaded and kept there, and read on demand.
+"""The table of sessionrules.py: loaded and kept there; the sessions that the kernel has noted, read on demand; and a
+message sent elsewhere.
 
 One table serves all interfaces. Who closes it takes it away from the others, too; they load it again, as after anybody
 else who flushed it, and what it had noted comes back with the next handshakes.
@@ -6,7 +7,7 @@ else who flushed it, and what it had noted comes back with the next handshakes.
 import struct
 
 from . import log, netlink, nftmessage, sessionrules
-from .addr import format_endpoint, format_ip
+from .addr import format_endpoint, format_ip, parse_endpoint, parse_ip
 from .firewall import Firewall
 from .netlink_socket import ask
 
@@ -59,18 +60,38 @@ class SessionTable:
             found[endpoint] = [row[1:] for row in sorted(found[endpoint])[:MOST]]
         return found
 
-    @staticmethod
-    def _elements(name):
+    def divert(self, target, elsewhere, size):
+        """Let the next message of `size` bytes that WireGuard sends to the endpoint `target` go to the endpoint
+        `elsewhere`, if it comes within 150 ms. False where it will not: the table is not there, the two are of
+        different families, or the message before is still waited for."""
+        (ip, port), (to_ip, to_port) = parse_endpoint(target), parse_endpoint(elsewhere)
+        packed, to_packed = parse_ip(ip), parse_ip(to_ip)
+        if not self.ready or len(packed) != len(to_packed):
+            return False
+        family, length = "4" if len(packed) == 4 else "6", struct.pack("!H", 8 + size)
+        rows = (("probes", nftmessage.concatenated(packed, struct.pack("!H", port), length), None),
+                ("address", length, to_packed), ("port", length, struct.pack("!H", to_port)))
+        changes = []
+        for name, key, data in rows:
+            changes += nftmessage.add(sessionrules.TABLE, name + family, [nftmessage.element(key, data)])
+        return not self._ask(lambda sequence: nftmessage.batch(sequence, changes), lambda data, start, end: None)
+
+    def _elements(self, name):
         found = []
+        self._ask(lambda sequence: nftmessage.dump_elements(sequence, sessionrules.TABLE, name),
+                  lambda data, start, end: found.extend(nftmessage.read_elements(data, start, end)))
+        return found
+
+    @staticmethod
+    def _ask(request, take):
+        """What went wrong, or 0. The table may just have been flushed away, and comes again."""
         try:
-            error = ask(netlink.NETFILTER,
-                        lambda sequence: nftmessage.dump_elements(sequence, sessionrules.TABLE, name),
-                        lambda data, start, end: found.extend(nftmessage.read_elements(data, start, end))).error
+            error = ask(netlink.NETFILTER, request, take).error
         except netlink.NetlinkError as raised:
             error = str(raised)
-        if error:  # the table has just been flushed away, and comes again
-            log.debug("sessions: cannot be read (%s)" % error)
-        return found
+        if error:
+            log.debug("sessions: the kernel says %s" % error)
+        return error
 
     def close(self, done):
         """Take the table away and call `done()`, within 2 s."""

@@ -3,15 +3,13 @@
 Two sources name candidates. A publisher says where WireGuard on the public server sees the client: authenticated, so it
 may be tried often. A beacon is an unauthenticated packet that only shows an address: anybody may have sent it. So of
 beacons only the last few addresses are kept, each is worth a few tries, and the publisher's word has every second turn.
-A try disturbs nothing (see copier.py), so being wrong costs a few small packets. Where tries of the publisher's word
-come to nothing, a detour is made instead of one: of the 4th, the 8th, the 16th and so on.
+A try disturbs nothing (see upgrader.py), so being wrong costs a few small packets.
 """
 TRIES_MS = (0, 300) + tuple(range(1000, 11000, 1000))  # of the publisher's word, since it was told
 RETRY_MS = 60000  # after these, and before a beacon's address is worth new tries
 GAP_MS = 1000  # between two tries of one client; the first three of a publisher's word come faster
 BEACON_TRIES = 3
 BEACONS_MOST = 4
-DETOUR_AFTER = 4
 
 
 class _Candidate:
@@ -29,7 +27,6 @@ class Upgrade:
         self._trusted, self._step, self._begin_ms = None, 0, 0
         self._candidates = []  # the one heard of last at the end
         self._tried_ms, self._was_trusted = None, False  # the last try
-        self._count = self._detours = 0  # tries of the publisher's word, and how many of them were detours
 
     def relaying(self, now, yes):
         """Whether the client is on the relay, and the direct path wanted."""
@@ -57,7 +54,6 @@ class Upgrade:
 
     def _begin(self, now):
         self._begin_ms, self._step = now, 0
-        self._count = self._detours = 0
 
     def take(self, now):
         """The endpoint to try now, or None. A try is counted as made."""
@@ -71,19 +67,14 @@ class Upgrade:
         if not is_due:
             return None
         self._step += 1
-        self._count += 1
         if self._step >= len(TRIES_MS):  # from now on it is the time since the last try that counts
             self._begin_ms, self._step = now - TRIES_MS[-1], len(TRIES_MS)
         self._tried_ms, self._was_trusted = now, True
         return self._trusted
 
-    def may_detour(self):
-        """Whether what `take` gave last may be tried by a detour; `detoured` when it is."""
-        return self._was_trusted and self._count >= DETOUR_AFTER << self._detours
-
-    def detoured(self):
-        """The last try is made by a detour."""
-        self._detours += 1
+    def trusts(self, endpoint):
+        """Whether a publisher sees the client at this address; at another port, perhaps, as behind a symmetric NAT."""
+        return self._trusted is not None and self._trusted.rpartition(":")[0] == endpoint.rpartition(":")[0]
 
     def next_ms(self):
         """When `take` will have something, as far as it is known, or None."""

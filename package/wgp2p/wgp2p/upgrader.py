@@ -1,24 +1,35 @@
 """Moves the clients of one interface from the relay to the direct path, and tells the relay of sessions that were made
 on the direct path, so that they can go on through it when that path dies.
 
-Which address is tried when, says upgrade.py for each client; copier.py makes one attempt at a time; beacons.py names
-addresses. Handshakes that went directly are noted by the kernel (sessions.py). Sockets are open only while there is
-somebody to be moved, and the table is there only while a publisher relays.
+Which address is tried when, says upgrade.py for each client; beacons.py names addresses. In an attempt, one at a time,
+the client is asked for a sign of life, and that one packet goes to the candidate, while all else takes the relay as
+ever. WireGuard takes an authentic packet from anywhere and answers to where it came from: so the client moves to us,
+and its answer moves us to it. No endpoint is set by anybody. A client that has moved and whose answer does not come
+through is asked again by the relay, and so brought back. There are two ways for that packet:
+
+- The kernel diverts it (sessions.py). It is one of a kind, so the client takes it whenever it comes. Who gets it
+  instead could send it on, and so come in between and be a relay himself; so it goes only to an address at which a
+  publisher, which relays anyhow, sees the client.
+- It goes to the relay, and a copy to the candidate (copier.py). This moves the client only when the copy comes first,
+  and somebody else can make little use of it: for addresses that only a beacon names, and where nothing can be
+  diverted, as from IPv4 to IPv6.
+
+Handshakes that went directly are noted by the kernel (sessions.py). Sockets are open only while there is somebody to be
+moved, and the table is there only while a publisher relays.
 """
 from . import beaconkey, log, probe
 from .beacons import Beacons
 from .blake2s import Mac1
-from .copier import WINDOW_MS, Copier, Detour
+from .copier import WINDOW_MS, Copier
 from .path import DIRECT, RELAY
+from .sessionrules import ECHO_SIZES
 from .sessions import SessionTable
 from .upgrade import Upgrade
 from .wgmessage import key_bytes
 from .wgpacket import mac1_key
 
 _TELL_MS = 100  # the handshake's last packet may be a moment away
-# An empty echo request has 28 bytes, with IPv6 48; WireGuard fills them up to 32 and 48 and adds 32 (whitepaper 5.4.6).
-_ECHO_SIZE, _ECHO_SIZE6 = 64, 80
-_QUIET_MS = 500  # longer than what the attempt of a second ago made it send
+_AGAIN_MS = 600  # longer than a round trip, and before the next attempt
 _DEAF_MS = 60000  # how long not to ask again for what was refused
 
 
@@ -34,19 +45,17 @@ class Row:
 
 class Upgrader:
     """`view` (the Subscriber) offers `config`, `tell_session(key, [[ours, theirs], ...])` for what the publisher is to
-    know, and `tried(key)`, which hears of every attempt. `wireguard` is a backend of wireguard.py; without
-    one there are no detours."""
+    know, and `tried(key)`, which hears of every attempt."""
 
-    def __init__(self, loop, interface, view, wireguard=None):
+    def __init__(self, loop, interface, view):
         self._loop = loop
         self._interface = interface
         self._view = view
         self._rows, self._port = {}, None
         self._upgrades = {}  # key: Upgrade
         self._copier = Copier(loop)
-        self._detour = Detour(loop, wireguard, interface) if wireguard is not None else None
-        self._counts = {}  # key: (rx, tx) of clients on the relay, and since when they are these
         self._timer, self._free_ms = None, loop.now()  # when the attempt before is over
+        self._again = {}  # key: the timer of asking again after an attempt
         self._sessions = SessionTable(loop)
         self._direct = {}  # key: (endpoint, handshake) of which the relay was told
         self._untold, self._telling = set(), None
@@ -69,7 +78,6 @@ class Upgrader:
             upgrade = self._upgrades.setdefault(key, Upgrade())
             upgrade.seen(now, row.seen)
             upgrade.relaying(now, self._is_wanted(row))
-        self._count(now, device.peers)
         self._sessions.want(self._port or None if [key for key in rows if rows[key].relay] else None)
         self._note_handshakes(rows)
         self._listen(sorted([key for key in rows if self._is_wanted(rows[key])]))
@@ -78,15 +86,6 @@ class Upgrader:
     @staticmethod
     def _is_wanted(row):
         return row.state == RELAY and row.auto and row.relay is not None and row.ip is not None
-
-    def _count(self, now, peers):
-        counts = {}
-        for key in self._rows:
-            if key in peers and self._is_wanted(self._rows[key]):
-                count = (peers[key].rx, peers[key].tx)
-                before = self._counts.get(key)
-                counts[key] = before if before is not None and before[0] == count else (count, now)
-        self._counts = counts
 
     # -- attempts -----------------------------------------------------------------------------------
 
@@ -102,10 +101,6 @@ class Upgrader:
     def _attempt(self):
         """Of the clients that are due the one that waits longest."""
         now = self._loop.now()
-        if self._detour is not None and self._detour.busy:  # its backend takes long
-            self._free_ms = now + WINDOW_MS
-            self._schedule()
-            return
         due = sorted([(self._upgrades[key].next_ms(), key) for key in self._upgrades
                       if self._upgrades[key].next_ms() is not None])
         endpoint = self._upgrades[due[0][1]].take(now) if due else None
@@ -116,26 +111,31 @@ class Upgrader:
 
     def _try(self, key, endpoint):
         row, name = self._rows[key], self._view.config.name(key)
+        size = ECHO_SIZES[":" in row.ip]
 
         def ask():
+            if self._upgrades[key].trusts(endpoint):
+                self._sessions.divert(row.relay, endpoint, size)
             probe.echo(self._interface, row.ip)
 
-        if self._takes_detour(key):
-            log.debug("%s: trying %s by a detour" % (name, endpoint))
-            self._upgrades[key].detoured()
-            self._detour.attempt(key, row.relay, endpoint, self._counts[key][0], ask, lambda: self._view.tried(key))
-            return
         log.debug("%s: trying %s beside the relay" % (name, endpoint))
+        if key in self._again:
+            self._again.pop(key).cancel()
         try:
-            self._copier.attempt(row.relay, endpoint, self._port, _ECHO_SIZE6 if ":" in row.ip else _ECHO_SIZE, ask)
+            self._copier.attempt(row.relay, endpoint, self._port, size, ask)
         except OSError as error:
             log.debug("%s: %s is not tried (errno %d)" % (name, endpoint, error.args[0]))
         else:
+            self._again[key] = self._loop.call_later(_AGAIN_MS, self._ask_again, key)
             self._view.tried(key)
 
-    def _takes_detour(self, key):
-        return (self._detour is not None and self._upgrades[key].may_detour() and key in self._counts
-                and self._loop.now() - self._counts[key][1] >= _QUIET_MS)
+    def _ask_again(self, key):
+        del self._again[key]
+        if key in self._rows and self._is_wanted(self._rows[key]):
+            try:
+                probe.echo(self._interface, self._rows[key].ip)
+            except OSError as error:
+                log.debug("%s: is not asked (errno %d)" % (self._view.config.name(key), error.args[0]))
 
     # -- beacons --------------------------------------------------------------------------------------
 
@@ -217,12 +217,10 @@ class Upgrader:
 
     def close(self, done):
         """No more attempts and calls; the table goes, then `done()`."""
-        for timer in (self._timer, self._telling):
+        for timer in [self._timer, self._telling] + list(self._again.values()):
             if timer is not None:
                 timer.cancel()
         self._timer = self._telling = None
         self._copier.close()
-        if self._detour is not None:
-            self._detour.close()
         self._close_beacons()
         self._sessions.close(done)
