@@ -268,6 +268,7 @@ def test_a_restart_takes_over():
         bench.table.add(rows)
         bench.loop.advance(100000)
         bench.sets["routes4"][key(ALICE, 7)[1]] = (None, "nobody", bench.loop.now() + 9)
+        bench.sets["routes4"][bytes(12)] = (None, BOB, bench.loop.now() + 9)  # from port 0
         bench.sets["address4"][key(ALICE, 8)[1]] = (b"abcd", "", bench.loop.now() + 9)
         bench.restart()
         bench.table.set_members({ALICE: OWN})
@@ -323,6 +324,11 @@ def test_a_kernel_that_refuses():
         bench.broken = False
         bench.loop.advance(5000)
         assert bench.table.ready and bench.routes() == expected([(ALICE, 1, BOB), (ALICE, 2, BOB)])
+        bench.broken = True
+        raises(RelayTableError, bench.table.replace, [(ALICE, 1)])
+        bench.broken = False
+        bench.loop.advance(5000)
+        assert bench.table.ready and bench.routes() == expected([(ALICE, 2, BOB)]), "what was to go does not come back"
         bench.broken = True
         raises(RelayTableError, bench.table.set_members, {ALICE: OWN})
         bench.table.close(lambda: None)

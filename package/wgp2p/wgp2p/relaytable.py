@@ -63,6 +63,7 @@ class RelayTable:
         self.ready, self.problem, self.forwarding = False, None, True
         self._asked = ()
         self._wanted = False
+        self._adopted = False
         self._routes = {}  # (source, index): (target, when it expires)
         self._members = {}
         self._purged_ms = loop.now()
@@ -101,12 +102,14 @@ class RelayTable:
     # -- everything -------------------------------------------------------------------------------
 
     def _fill(self):
-        """The table is loaded: with what an earlier daemon left in it, or with nothing."""
+        """The table is loaded. The first time it may have what an earlier daemon left in it."""
         self._cancel_retry()
         if not self._wanted:
             return
         try:
-            self._adopt()
+            if not self._adopted:
+                self._adopt()
+                self._adopted = True
             self._write_all()
         except FirewallError as error:
             self._fault(str(error))
@@ -124,13 +127,13 @@ class RelayTable:
             for element in firewall.elements("routes" + family, TABLE):
                 size = len(element.key) - 8
                 port, index = struct.unpack_from("!HxxI", element.key, size)
-                route = (format_endpoint(format_ip(element.key[:size]), port), index)
                 try:
+                    source = canonical_endpoint(format_endpoint(format_ip(element.key[:size]), port))
                     target = canonical_endpoint(element.comment)
-                except ValueError:
+                except ValueError:  # not by us
                     continue
-                if route not in self._routes and len(self._routes) < MOST_ROUTES:
-                    self._routes[route] = (target, now + min(element.expires_ms or 0, ROUTE_LIFE_MS))
+                if len(self._routes) < MOST_ROUTES:
+                    self._routes[source, index] = (target, now + min(element.expires_ms or 0, ROUTE_LIFE_MS))
 
     def _write_all(self):
         """The kernel gets all that we know, and loses what we do not. FirewallError."""
