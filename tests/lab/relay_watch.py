@@ -22,5 +22,8 @@ def routes(server="pub", family=4):
 
 def counted(server="pub"):
     """(packets that the kernel was to pass on, packets that it did)"""
-    return tuple(int(re.search(r"packets (\d+)", netns.call(server, "nft", "list", "counter", "inet", TABLE, name))[1])
-                 for name in ("in", "out"))
+    def packets(name):
+        text = netns.call(server, "nft", "list", "counter", "inet", TABLE, name)
+        return int(re.search(r"packets (\d+)", text)[1])
+
+    return packets("in4") + packets("in6"), packets("out4") + packets("out6")

@@ -2,8 +2,6 @@
 from wgp2p import forwarding
 from wgp2p.forwarding import LOST_PACKETS, RETRY_MOST_MS, RETRY_MS, Forwarding
 
-V4, BOTH = (False,), (False, True)
-
 
 class Settings:
     """What /proc says."""
@@ -25,60 +23,60 @@ class Settings:
 
 def test_settings():
     with Settings() as settings:
-        state = Forwarding()
-        assert state.check(0, BOTH, (0, 0)) is None
+        four, six = Forwarding(False), Forwarding(True)
+        assert four.check(0, (0, 0)) is None and six.check(0, (0, 0)) is None
         settings.values["/proc/sys/net/ipv6/conf/all/forwarding"] = "0\n"
-        assert state.check(2000, V4, (0, 0)) is None, "of no interest where all is IPv4"
-        assert state.check(4000, BOTH, (0, 0)) == "net.ipv6.conf.all.forwarding is 0" == state.problem
-        assert state.check(6000, BOTH, None) == state.problem is not None
+        assert four.check(4000, (0, 0)) is None
+        assert six.check(4000, (0, 0)) == "net.ipv6.conf.all.forwarding is 0" == six.problem
+        assert six.check(6000, None) == six.problem is not None
         settings.values["/proc/sys/net/ipv6/conf/all/forwarding"] = "1\n"
-        assert state.check(8000, BOTH, None) is None, "at once when it is another one"
+        assert six.check(8000, None) is None, "at once when it is another one"
         settings.values["/proc/sys/net/ipv4/ip_forward"] = "0"
-        assert state.check(10000, V4, (0, 0)) == "net.ipv4.ip_forward is 0"
+        assert four.check(10000, (0, 0)) == "net.ipv4.ip_forward is 0"
         settings.values["/proc/sys/net/ipv4/ip_forward"] = None
-        assert Forwarding().check(0, V4, (0, 0)) is None, "what cannot be read forbids nothing"
+        assert Forwarding(False).check(0, (0, 0)) is None, "what cannot be read forbids nothing"
 
 
 def test_packets_that_do_not_come_out():
     with Settings():
-        state = Forwarding()
+        state = Forwarding(False)
         came = 100
         for now in range(0, 20000, 2000):
             came += 50
-            assert state.check(now, V4, (came, came)) is None
+            assert state.check(now, (came, came)) is None
         for now in range(20000, 40000, 2000):
             came += 1
             wanted = came - 600 >= LOST_PACKETS
-            assert (state.check(now, V4, (came, 600)) is not None) == wanted, "few packets take longer"
-        assert state.check(40000, V4, (came + 20, 600)) == "the firewall drops what the kernel should forward"
+            assert (state.check(now, (came, 600)) is not None) == wanted, "few packets take longer"
+        assert state.check(40000, (came + 20, 600)) == "the firewall drops IPv4 that the kernel should forward"
 
 
 def test_unknown_counters_and_those_of_a_new_table():
     with Settings():
-        state = Forwarding()
-        assert state.check(0, V4, (1000, 1000)) is None
-        assert state.check(2000, V4, None) is None
-        assert state.check(4000, V4, (5, 0)) is None, "they begin again"
-        assert state.check(6000, V4, (24, 0)) is None
-        assert state.check(8000, V4, (25, 0)) is not None
+        state = Forwarding(False)
+        assert state.check(0, (1000, 1000)) is None
+        assert state.check(2000, None) is None
+        assert state.check(4000, (5, 0)) is None, "they begin again"
+        assert state.check(6000, (24, 0)) is None
+        assert state.check(8000, (25, 0)) is not None
 
 
 def test_it_is_tried_again():
     with Settings():
-        state, now, wait = Forwarding(), 0, RETRY_MS
-        state.check(now, V4, (0, 0))
+        state, now, wait = Forwarding(False), 0, RETRY_MS
+        state.check(now, (0, 0))
         for _ in range(5):
-            assert state.check(now, V4, (20, 0)) is not None
-            assert state.check(now + wait - 1, V4, (20, 0)) is not None
+            assert state.check(now, (20, 0)) is not None
+            assert state.check(now + wait - 1, (20, 0)) is not None
             now += wait
-            assert state.check(now, V4, (20, 0)) is None
-            assert state.check(now, V4, (20, 0)) is None, "counted from here"
-            assert state.check(now, V4, (40, 0)) is not None
+            assert state.check(now, (20, 0)) is None
+            assert state.check(now, (20, 0)) is None, "counted from here"
+            assert state.check(now, (40, 0)) is not None
             state.problem = None
             state._counted = (0, 0)
             wait = min(4 * wait, RETRY_MOST_MS)
             wait = min(4 * wait, RETRY_MOST_MS)
         assert wait == RETRY_MOST_MS
-        assert state.check(now, V4, (20, 0)) is not None
+        assert state.check(now, (20, 0)) is not None
         state.again()
-        assert state.check(now + 2000, V4, (20, 0)) is None, "after a reload"
+        assert state.check(now + 2000, (20, 0)) is None, "after a reload"

@@ -40,7 +40,7 @@ class FakeTable:
         self.ready, self.problem, self.forwarding = False, None, True
         self.held, self.members, self.wanted, self.transactions = {}, {}, "untouched", []
         self.refuse = self.closed = False
-        self.count, self.rows = (0, 0), []
+        self.count, self.rows, self.lost = {False: (0, 0), True: (0, 0)}, [], set()
 
     def want(self, port, limit):
         self.wanted = (port, limit) if port else None
@@ -71,22 +71,24 @@ class FakeTable:
     def routes(self):
         return [name + (self.held[name],) for name in self.held]
 
-    def counters(self):
+    def counters(self, ipv6):
         if self.refuse:
             raise RelayTableError("refused")
-        return self.count
+        return self.count[ipv6]
 
     def pairs(self):
         if self.refuse:
             raise RelayTableError("refused")
         return self.rows
 
-    def lose_forwarding(self):
-        self.forwarding = False
+    def lose_forwarding(self, ipv6):
+        self.lost.add(ipv6)
+        self.forwarding = not self.lost
         self.changed()
 
-    def regain_forwarding(self):
-        self.forwarding = True
+    def regain_forwarding(self, ipv6):
+        self.lost.discard(ipv6)
+        self.forwarding = not self.lost
         self.changed()
 
     def close(self, done):
@@ -145,7 +147,7 @@ class Bench:
             (relay, "RelayTable"), (relay, "Marked"), (relay, "RawUdp"), (relay, "route"),
             (relay.Forwarding, "_forbidden"), (log, "_write"))]
         relay.RelayTable, relay.RawUdp, relay.Marked, relay.route = FakeTable, FakeRaw, self._marked, self._route
-        relay.Forwarding._forbidden = lambda _, families: self._forbidden(families)
+        relay.Forwarding._forbidden = lambda forwarding: self._forbidden(forwarding._name)
         log._write = lambda level, text: self.logged.append(text) if level < 2 else None
         self.wireguard.add("wg0")
         for peer, endpoint in ((ROUTER, ROUTER_AT), (PHONE, PHONE_AT), (LAPTOP, LAPTOP_AT), (OTHER, OTHER_AT)):
@@ -166,8 +168,8 @@ class Bench:
         for where, name, value in self._real:
             setattr(where, name, value)
 
-    def _forbidden(self, families):
-        return "net.ipv4.ip_forward is 0" if False in families and self.system["ipv4/ip_forward"] == "0" else None
+    def _forbidden(self, name):
+        return name + " is 0" if self.system[name] == "0" else None
 
     def _marked(self, loop, port, marks, heard):
         if self.no_sockets:
@@ -720,17 +722,18 @@ def test_userspace_keeps_the_limit():
 
 def test_counters_that_do_not_come_out():
     with Bench() as bench:
-        bench.table.count = (100, 0)
+        bench.table.count = {False: (100, 0), True: (100, 0)}
         bench.loop.advance(10 * CHECK_MS)
         assert bench.table.forwarding, "nothing is relayed"
         bench.handshake()
         bench.loop.advance(CHECK_MS)
-        bench.table.count = (130, 0)
+        bench.table.count = {False: (130, 0), True: (200, 0)}
         bench.loop.advance(CHECK_MS)
         assert not bench.table.forwarding and bench.relay.active and len(bench.logged) == 1
         status = bench.relay.status()
         assert status["state"] == "userspace"
-        assert status["problem"] == "the firewall drops what the kernel should forward"
+        assert status["problem"] == "the firewall drops IPv4 that the kernel should forward"
+        assert bench.table.lost == set([False]), "nobody uses IPv6"
         bench.loop.advance(100 * CHECK_MS)
         assert not bench.table.forwarding and len(bench.logged) == 1
         bench.configure()
@@ -744,10 +747,31 @@ def test_setting_of_the_system():
         bench.handshake()
         bench.system["ipv4/ip_forward"] = "0"
         bench.loop.advance(CHECK_MS)
-        assert not bench.table.forwarding and bench.relay.status()["problem"] == "net.ipv4.ip_forward is 0"
+        assert not bench.table.forwarding and bench.relay.status()["problem"] == "ipv4/ip_forward is 0"
         bench.system["ipv4/ip_forward"] = "1"
         bench.loop.advance(CHECK_MS)
         assert bench.table.forwarding and bench.relay.status()["problem"] == ""
+
+
+def test_each_family_by_itself():
+    with Bench() as bench:
+        bench.system["ipv6/conf/all/forwarding"] = "0"
+        bench.handshake(7, 9)
+        bench.move(LAPTOP, SIX)
+        bench.handshake(17, 19, SIX)
+        bench.loop.advance(2 * CHECK_MS)
+        assert bench.table.forwarding, "of two families is never the kernel's"
+        bench.move(OTHER, "[2001:db8::2]:51820")
+        bench.move(PHONE, "[2001:db8::4]:4000")
+        bench.handshake(27, 29, "[2001:db8::4]:4000", "[2001:db8::2]:51820", OTHER)
+        bench.move(LAPTOP, LAPTOP_AT)
+        bench.loop.advance(CHECK_MS)
+        assert bench.table.lost == set([True])
+        assert bench.relay.status()["problem"] == "ipv6/conf/all/forwarding is 0"
+        bench.table.lost.clear()
+        bench.loop.advance(CHECK_MS)
+        assert bench.table.lost == set([True]), "a table that was made anew is told, too"
+        assert len(bench.logged) == 1
 
 
 def test_unreadable_counters():

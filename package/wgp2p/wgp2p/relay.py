@@ -52,7 +52,7 @@ class Relay:
         self.active = False  # clients may rely on it
         self._members = Members()
         self._receivers = Receivers()
-        self._forwarding = Forwarding()
+        self._forwarding = (Forwarding(False), Forwarding(True))
         self._table = RelayTable(loop, self._table_changed)
         self._raw = RawUdp()
         self._port = None  # that the sockets stand on
@@ -70,7 +70,8 @@ class Relay:
         view = self._view
         if view.config is not self._config:
             self._config = view.config
-            self._forwarding.again()
+            for forwarding in self._forwarding:
+                forwarding.again()
         self._receivers.own = view.public_key
         news = self._members.update(view.config, view.registry, view.serves)
         if news is not None:
@@ -173,24 +174,24 @@ class Relay:
         if strange:
             self._change(strange, [])
 
-    def _change(self, delete, add):
-        """One transaction; whether it was made."""
+    def _try(self, call, otherwise):
+        """What the table answers, `otherwise` when it cannot (it takes care of itself)."""
         try:
-            self._table.replace(delete, add)
-            return True
+            return call()
         except RelayTableError as error:
             log.debug("relay: %s" % error)
-            return False
+            return otherwise
+
+    def _change(self, delete, add):
+        """One transaction; whether it was made."""
+        return self._try(lambda: self._table.replace(delete, add) is None, False)
 
     def _tell_members(self):
         self._ways, self._news = {}, False
         doors = {}
         for member in self._members.by_key.values():
             doors[member.endpoint] = member.door or doors.get(member.endpoint)
-        try:
-            self._table.set_members(doors)
-        except RelayTableError as error:
-            log.debug("relay: %s" % error)
+        self._try(lambda: self._table.set_members(doors), None)
 
     # -- routes ---------------------------------------------------------------------------------------
 
@@ -348,24 +349,24 @@ class Relay:
 
     def _check(self):
         self._check_timer = self._loop.call_later(CHECK_MS, self._check) if self._ears else None
-        if not self._table.ready or not self._lanes:
+        if not self._table.ready:
             return
-        families = set([self._members.by_key[lane.source].is_ipv6() for lane in self._lanes.values()])
-        problem = self._forwarding.check(self._loop.now(), families, self._ask(self._table.counters, None))
-        if problem and self._table.forwarding:
-            log.warning("relay on %s: %s, so each packet goes through this program" % (
-                self._view.values.interface, problem))
-            self._table.lose_forwarding()
-        elif not problem and not self._table.forwarding:
-            self._table.regain_forwarding()
+        members = self._members.by_key
+        busy = set([members[lane.source].is_ipv6() for lane in self._lanes.values()
+                    if members[lane.source].is_ipv6() == members[lane.target].is_ipv6()])
+        for ipv6 in busy:
+            forwarding = self._forwarding[ipv6]
+            before, problem = forwarding.problem, forwarding.check(self._loop.now(), self._counters(ipv6))
+            if not problem:
+                self._table.regain_forwarding(ipv6)
+                continue
+            if not before:
+                log.warning("relay on %s: %s, so each such packet goes through this program" % (
+                    self._view.values.interface, problem))
+            self._table.lose_forwarding(ipv6)
 
-    def _ask(self, what, unknown):
-        """What the table says, or `unknown`."""
-        try:
-            return what()
-        except RelayTableError as error:
-            log.debug("relay: %s" % error)
-            return unknown
+    def _counters(self, ipv6):
+        return self._try(lambda: self._table.counters(ipv6), None)
 
     # -- for people -----------------------------------------------------------------------------------
 
@@ -375,13 +376,15 @@ class Relay:
         for lane in self._lanes.values():
             self._count(pairs, lane.source, lane.target, lane.packets, lane.bytes, lane.initiations)
             routes += len(self._alive(lane, self._members.by_key[lane.source].endpoint))
-        for source, target, packets, size in self._ask(self._table.pairs, []) if self.active else []:
+        for source, target, packets, size in self._try(self._table.pairs, []) if self.active else []:
             one, other = self._members.who(source), self._members.who(target)
             if one is not None and other is not None and self._members.may(one, other):
                 self._count(pairs, one, other, packets, size, 0)
         state = "off" if not self.active else "kernel" if self._table.forwarding else "userspace"
-        problem = self._forwarding.problem if state == "userspace" else self._ears_problem or self._table.problem
-        return {"state": state, "problem": problem or "",
+        problems = [self._ears_problem, self._table.problem]
+        if state == "userspace":
+            problems = [forwarding.problem for forwarding in self._forwarding]
+        return {"state": state, "problem": ", ".join([problem for problem in problems if problem]),
                 "pairs": [pairs[name] for name in sorted(pairs)], "routes": routes}
 
     def _count(self, pairs, one, other, packets, size, initiations):

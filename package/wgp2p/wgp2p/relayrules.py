@@ -34,8 +34,8 @@ set calls$n { type $type . inet_service; flags dynamic,timeout; timeout 1m; size
 set strangers$n { type $type; flags dynamic,timeout; timeout 10s; size 16384; }
 set pairs$n { type $type . inet_service . $type . inet_service; flags dynamic,timeout; timeout 1h; size 4096; }
 set rates$n { type $type . inet_service . $type . inet_service; flags dynamic,timeout; timeout 1m; size 4096; }
-counter in { }
-counter out { }
+counter in$n { }
+counter out$n { }
 """
 
 _CHAINS = (("prerouting", """
@@ -49,7 +49,7 @@ udp dport PORT goto wireguard
 """), ("transport", """
 udp checksum 0 goto userspace
 udp dport set $ip saddr . udp sport . @th,96,32 map @port$n \
-$ip daddr set $ip saddr . udp sport . @th,96,32 map @address$n meta mark set RELAYED notrack counter name "in" accept
+$ip daddr set $ip saddr . udp sport . @th,96,32 map @address$n meta mark set RELAYED notrack counter name "in$n" accept
 goto userspace
 """), ("userspace", """
 $ip saddr . udp sport . @th,96,32 @routes$n meta mark set USERSPACE accept
@@ -65,7 +65,7 @@ update @strangers$n { $source limit rate over 10/second burst 20 packets } drop
 type filter hook postrouting priority -150; policy accept;
 meta mark & MASK == RELAYED goto relayed
 """), ("relayed", """
-counter name "out"
+meta nfproto $proto counter name "out$n"
 update @pairs$n { $ip saddr . udp sport . $ip daddr . udp dport counter }
 LIMIT
 udp sport set PORT $ip saddr set $ip daddr . udp dport map @door$n accept
@@ -73,8 +73,8 @@ drop
 """))
 _LIMIT = "update @rates$n { $ip saddr . udp sport . $ip daddr . udp dport limit rate over %d kbytes/second } drop"
 _FAMILIES = (  # a network of IPv6 is what one customer has
-    {"$ip": "ip", "$n": "4", "$type": "ipv4_addr", "$source": "ip saddr"},
-    {"$ip": "ip6", "$n": "6", "$type": "ipv6_addr", "$source": "ip6 saddr & ffff:ffff:ffff:ffff::"})
+    {"$ip": "ip", "$n": "4", "$proto": "ipv4", "$type": "ipv4_addr", "$source": "ip saddr"},
+    {"$ip": "ip6", "$n": "6", "$proto": "ipv6", "$type": "ipv6_addr", "$source": "ip6 saddr & ffff:ffff:ffff:ffff::"})
 
 
 def script(port, limit_kbytes):

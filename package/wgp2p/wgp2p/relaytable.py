@@ -56,11 +56,12 @@ class _Changes:
 
 class RelayTable:
     """`changed()` is called when one of these has changed: `ready` (the kernel relays, or marks for the daemon),
-    `problem` (why not, or None), `forwarding` (the kernel forwards what it rewrites; else the daemon has to)."""
+    `problem` (why not, or None), `forwarding` (the kernel forwards both families; else the daemon has to)."""
 
     def __init__(self, loop, changed):
         self._loop, self._changed = loop, changed
         self.ready, self.problem, self.forwarding = False, None, True
+        self._lost = set()  # families that the kernel does not forward
         self._asked = ()
         self._wanted = False
         self._adopted = False
@@ -78,7 +79,7 @@ class RelayTable:
         self._asked = (port, limit_kbytes)
         self._wanted = port is not None
         if not self._wanted:
-            self._routes = {}
+            self._routes, self._lost = {}, set()
             self.forwarding = True
             self._cancel_retry()
         self._firewall.want(relayrules.script(port, limit_kbytes) if self._wanted else "")
@@ -215,7 +216,7 @@ class RelayTable:
         family, key = _route_key(source, index)
         changes.drop("routes" + family, key)
         changes.drop("indices", key[-4:])
-        if self.forwarding and _same_family(source, target):
+        if family not in self._lost and _same_family(source, target):
             for name, data in zip(_MAPS, _target_data(target)):
                 changes.drop(name + family, key, data)
 
@@ -223,7 +224,7 @@ class RelayTable:
         family, key = _route_key(source, index)
         changes.put("routes" + family, key, None, target, timeout_ms)
         changes.put("indices", key[-4:], None, "", timeout_ms)
-        if self.forwarding and _same_family(source, target):
+        if family not in self._lost and _same_family(source, target):
             for name, data in zip(_MAPS, _target_data(target)):
                 changes.put(name + family, key, data, "", timeout_ms)
 
@@ -245,18 +246,18 @@ class RelayTable:
         now = self._loop.now()
         return [key + (route[0],) for key, route in self._routes.items() if route[1] > now]
 
-    def lose_forwarding(self):
-        """The kernel does not forward: from now on it gives every packet to the daemon."""
-        self._forward(False)
+    def lose_forwarding(self, ipv6):
+        """The kernel does not forward this family: from now on it gives every packet of it to the daemon."""
+        self._forward(self._lost | set([_family(ipv6)]))
 
-    def regain_forwarding(self):
+    def regain_forwarding(self, ipv6):
         """The kernel may try again."""
-        self._forward(True)
+        self._forward(self._lost - set([_family(ipv6)]))
 
-    def _forward(self, forwarding):
-        if forwarding == self.forwarding:
+    def _forward(self, lost):
+        if lost == self._lost:
             return
-        self.forwarding = forwarding
+        self._lost, self.forwarding = lost, not lost
         if self.ready:
             try:
                 self._write_all()
@@ -266,10 +267,11 @@ class RelayTable:
 
     # -- what went through the kernel -------------------------------------------------------------
 
-    def counters(self):
-        """(packets that the kernel has sent on another way, those of them that left). RelayTableError."""
+    def counters(self, ipv6):
+        """(packets of this family that the kernel has sent on another way, those of them that left).
+        RelayTableError."""
         try:
-            return firewall.counter("in", TABLE)[0], firewall.counter("out", TABLE)[0]
+            return tuple([firewall.counter(name + _family(ipv6), TABLE)[0] for name in ("in", "out")])
         except FirewallError as error:
             raise RelayTableError(str(error))
 
@@ -289,6 +291,10 @@ class RelayTable:
         """Take the table away and call `done()`, within 2 s."""
         self._wanted = self.ready = False
         self._firewall.close(done)
+
+
+def _family(ipv6):
+    return "6" if ipv6 else "4"
 
 
 def _endpoint_key(endpoint):
