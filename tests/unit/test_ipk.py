@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zlib
 
 import pytest
 
@@ -22,7 +23,8 @@ from wgp2p import VERSION
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "package/wgp2p"
 MAKEFILE = (PACKAGE / "Makefile").read_text()
-LIMIT = 200_000  # bytes installed
+LIMIT = 250_000  # bytes installed
+FLASH = 200_000  # of it, on a file system that compresses pieces of 4 KiB, as routers have
 MODULES = {path.stem for path in (PACKAGE / "wgp2p").glob("*.py")}
 FILES = {path.relative_to(PROJECT / "files").as_posix() for path in (PROJECT / "files").rglob("*") if path.is_file()}
 QEMU = {"amd64": None, "i386": "qemu-i386", "armhf": "qemu-arm", "s390x": "qemu-s390x"}
@@ -171,8 +173,10 @@ def test_removal_leaves_what_is_the_owners(ipk, tmp_path):
 
 def test_installed_size(ipk):
     size = sum(member.size for member, _ in ipk.data.values())
-    print("installed: %d bytes; the .ipk: %d bytes" % (size, ipk.path.stat().st_size))
-    assert size <= LIMIT
+    pieces = [content[at:at + 4096] for member, content in ipk.data.values() for at in range(0, member.size, 4096)]
+    flash = sum(len(zlib.compress(piece)) for piece in pieces)
+    print("installed: %d bytes, %d of flash; the .ipk: %d bytes" % (size, flash, ipk.path.stat().st_size))
+    assert size <= LIMIT and flash <= FLASH
 
 
 def test_bytecode_is_for_every_machine(ipk):
