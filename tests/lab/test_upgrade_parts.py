@@ -25,11 +25,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "package/wg
 from wgp2p import probe  # noqa: E402
 from wgp2p.beacons import Beacons  # noqa: E402
 from wgp2p.blake2s import Mac1  # noqa: E402
-from wgp2p.copier import Copier, Detour  # noqa: E402
+from wgp2p.copier import Copier  # noqa: E402
 from wgp2p.loop import Loop  # noqa: E402
 from wgp2p.sessions import SessionTable  # noqa: E402
 from wgp2p.wgpacket import mac1_key  # noqa: E402
-from wgp2p.wireguard import Netlink  # noqa: E402
 
 PORT = wireguard.PORT
 RELAY_PORT = 9999
@@ -177,40 +176,44 @@ def test_a_copy_moves_both_sides_and_a_beacon_is_heard(make_lab):
         beacons.close()
 
 
-def test_a_slower_direct_path(make_lab):
-    """A copy comes too late there. A detour moves a quiet client; to where nobody is, it does nothing."""
+@pytest.mark.parametrize("busy", (False, True))
+def test_a_diverted_packet_moves_to_a_slower_path(make_lab, busy):
+    """A copy comes too late there; a diverted packet is one of a kind. One to where nobody is takes nothing along."""
     lab = make(make_lab)
     direct, relay = relayed(lab)
     netns.batch("natr", "tc", "qdisc add dev wan root handle 1: prio priomap" + 16 * " 0",
                 "qdisc add dev wan parent 1:3 handle 30: netem delay 100ms",
                 f"filter add dev wan parent 1: protocol ip u32 match ip dst {lab.outer('cli0')}/32 flowid 1:3")
-    key = lab.key("cli0")
-
-    def ask():
-        probe.echo("wg0", lab.tunnel("cli0"))
 
     with netns.inside("rem"):
         loop = Loop()
-        backend = Netlink(loop)
-        copier, detour = Copier(loop), Detour(loop, backend, "wg0")
-        for _ in range(3):
-            copier.attempt(relay, direct, PORT, SIZE, ask)
+        table, copier = SessionTable(loop), Copier(loop)
+        table.want(PORT)
+        run(loop, lambda: table.ready, 20, "the table is loaded")
+
+        def attempt(candidate, diverted):
+            def ask():
+                assert not diverted or table.divert(relay, candidate, SIZE)
+                probe.echo("wg0", lab.tunnel("cli0"))
+
+            copier.attempt(relay, candidate, PORT, SIZE, ask)
             run(loop, lambda: not copier.busy, 5, "an attempt")
+
+        pinger = Pinger("rem", lab.tunnel("cli0")) if busy else None
+        begin = time.monotonic()
+        for candidate, diverted in ((direct, False), ("203.0.113.77:1", True)) * 3:
+            attempt(candidate, diverted)
         time.sleep(0.5)  # for what must not happen
         assert stands(lab) == (relay, relay)
+        assert pinger is None or pinger.lost(begin, time.monotonic()) == 0
 
-        def try_by_detour(candidate):
-            over, state = [], lab.peer("rem", "cli0")
-            detour.attempt(key, relay, candidate, (state.rx, state.tx), ask, lambda: over.append(True))
-            run(loop, lambda: over, 5, "a detour")
-            return lab.peer("rem", "cli0").tx > state.tx
-
-        wait_for(lambda: try_by_detour("203.0.113.77:1"), 10, "something was sent")
-        assert stands(lab) == (relay, relay)
-        assert lab.ping("rem", "cli0"), "still there"
         begin = time.monotonic()
-        wait_for(lambda: try_by_detour(direct), 10, "something was sent")
+        attempt(direct, True)
         wait_for(lambda: stands(lab) == (direct, lab.endpoint("rem")), 10, "direct, both ways")
         print(f"direct after {time.monotonic() - begin:.2f} s")
+        if pinger:
+            pinger.wait_after(time.monotonic(), 10)
+            assert pinger.lost(begin, time.monotonic()) == 0
+            pinger.stop()
         assert lab.ping("rem", "cli0") and lab.ping("cli0", "rem")
-        backend.close()
+        table.close(lambda: None)
