@@ -62,5 +62,5 @@ def way(lab, client="cli0", device="rem"):
 def wait_way(lab, word, client="cli0", device="rem", seconds=20):
     """Wait until both send that way; seconds that it took."""
     begin = time.monotonic()
-    wait_for(lambda: way(lab, client, device) == word, seconds, f"{client} and {device}: {word}")
+    wait_for(lambda: way(lab, client, device) == word, seconds, f"{client} and {device}: {word}", every=0.5)
     return time.monotonic() - begin
