@@ -7,7 +7,7 @@ from wgp2p import subscriber
 class FakeUpgrader:
     """Keeps the rows of the last update."""
 
-    def __init__(self, loop, interface, view, wireguard):
+    def __init__(self, loop, interface, view):
         self.interface, self.view = interface, view
         self.rows, self.retold, self.closed = {}, 0, False
 

@@ -45,7 +45,7 @@ class Subscriber:
         self._seen_at = {}  # label of a publisher: where it last saw this device, as told
         self._resting = {}  # label: the timer until which no other address is told
         self._resolver = Resolver(loop)
-        self._upgrader = Upgrader(loop, interface, self, wireguard)
+        self._upgrader = Upgrader(loop, interface, self)
         self.configure(config, sections)
 
     # -- configuration --------------------------------------------------------------------------------
