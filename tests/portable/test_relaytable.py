@@ -252,6 +252,14 @@ def test_members():
         assert sorted(bench.sets["members4"]) == sorted([key(who, 0)[1][:-4] for who in (ALICE, BOB, EVE)])
         assert sorted([one[0] for one in bench.sets["door4"].values()]) == [parse_ip(OWN), parse_ip("192.0.2.2")]
         assert bench.sets["members6"] == bench.sets["door6"] == {} and bench.changes == changes + 1
+        bench.table.set_members({ALICE: OWN, BOB: OWN, SIX: None}, [ALICE, SIX])
+        assert list(bench.sets["devices4"]) == [key(ALICE, 0)[1][:-4]]
+        assert list(bench.sets["devices6"]) == [key(SIX, 0)[1][:-4]] and len(bench.sets["members4"]) == 2
+        bench.script.loaded()
+        assert len(bench.sets["devices4"]) == len(bench.sets["devices6"]) == 1
+        bench.table.set_members({ALICE: OWN, BOB: OWN}, [BOB])
+        assert list(bench.sets["devices4"]) == [key(BOB, 0)[1][:-4]] and bench.sets["devices6"] == {}
+        assert bench.changes == changes + 4, "nothing was refused"
         many = dict([("203.0.113.%d:%d" % (number % 200, number + 1), OWN) for number in range(1000)])
         bench.table.set_members(many)
         assert len(bench.sets["members4"]) == len(bench.sets["door4"]) == 1000

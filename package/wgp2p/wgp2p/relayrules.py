@@ -29,8 +29,10 @@ map port$n { typeof $ip saddr . udp sport . @th,96,32 : udp dport; flags timeout
 set routes$n { typeof $ip saddr . udp sport . @th,96,32; flags timeout; timeout 240s; size 16384; }
 set indices { typeof @th,96,32; flags timeout; timeout 240s; size 32768; }
 set members$n { type $type . inet_service; }
+set devices$n { type $type . inet_service; }
 map door$n { type $type . inet_service : $type; }
 set calls$n { type $type . inet_service; flags dynamic,timeout; timeout 1m; size 16384; }
+set devicecalls$n { type $type . inet_service; flags dynamic,timeout; timeout 1m; size 16384; }
 set strangers$n { type $type; flags dynamic,timeout; timeout 10s; size 16384; }
 set pairs$n { type $type . inet_service . $type . inet_service; flags dynamic,timeout; timeout 1h; size 4096; }
 set rates$n { type $type . inet_service . $type . inet_service; flags dynamic,timeout; timeout 1m; size 4096; }
@@ -55,12 +57,18 @@ goto userspace
 $ip saddr . udp sport . @th,96,32 @routes$n meta mark set USERSPACE accept
 @th,96,32 @indices limit rate 10/second meta mark set HINT
 """), ("response", """
-$ip saddr . udp sport @members$n update @calls$n { $ip saddr . udp sport limit rate over 2/second burst 5 packets } drop
+jump limited
 $ip saddr . udp sport . @th,128,32 @routes$n meta mark set USERSPACE accept
 """), ("initiation", """
-$ip saddr . udp sport @members$n update @calls$n { $ip saddr . udp sport limit rate over 2/second burst 5 packets } drop
+jump limited
 $ip saddr . udp sport @members$n meta mark set INITIATION accept
 update @strangers$n { $source limit rate over 10/second burst 20 packets } drop
+"""), ("limited", """
+$ip saddr . udp sport @devices$n goto limited_device
+$ip saddr . udp sport @members$n \
+update @calls$n { $ip saddr . udp sport limit rate over 2/second burst 5 packets } drop
+"""), ("limited_device", """
+update @devicecalls$n { $ip saddr . udp sport limit rate over 20/second burst 40 packets } drop
 """), ("postrouting", """
 type filter hook postrouting priority -150; policy accept;
 meta mark & MASK == RELAYED goto relayed

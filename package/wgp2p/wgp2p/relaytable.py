@@ -14,7 +14,7 @@ from .addr import canonical_endpoint, format_endpoint, format_ip, parse_endpoint
 from .firewall import Firewall, FirewallError
 from .relayrules import ROUTE_LIFE_MS, TABLE
 
-MOST_ROUTES = 4096  # a MB of memory; the kernel's sets have room for what has expired besides
+MOST_ROUTES = 8192  # 2 MB of memory; the kernel's sets have room for what has expired besides
 _FAMILIES = ("4", "6")
 _MAPS = ("address", "port")
 _PIECE = 64  # routes or members in one transaction, where it is not everything
@@ -66,7 +66,7 @@ class RelayTable:
         self._wanted = False
         self._adopted = False
         self._routes = {}  # (source, index): (target, when it expires)
-        self._members = {}
+        self._members = {}  # endpoint: (own address or None, whether it is a device)
         self._purged_ms = loop.now()
         self._retry = None
         self._firewall = Firewall(loop, self._fill, lambda: None, TABLE, True, self._failed)
@@ -138,20 +138,38 @@ class RelayTable:
 
     def _write_all(self):
         """The kernel gets all that we know, and loses what we do not. FirewallError."""
-        now = self._loop.now()
-        changes = _Changes()
-        for endpoint, own_ip in self._members.items():
-            _put_member(changes, endpoint, own_ip)
-        for (source, index), (target, expires_ms) in self._routes.items():
-            if expires_ms > now:
-                self._put_route(changes, source, index, target, expires_ms - now)
         requests = [nftmessage.flush(TABLE, name + family) for family in _FAMILIES
-                    for name in ("members", "door", "routes") + _MAPS]
-        requests += [nftmessage.flush(TABLE, "indices")] + changes.requests()
-        for i in range(0, len(requests), _REQUESTS):
-            error = firewall.change(requests[i:i + _REQUESTS])
-            if error:
-                raise FirewallError("the table inet %s cannot be changed (errno %d)" % (TABLE, error))
+                    for name in ("members", "devices", "door", "routes") + _MAPS] + [nftmessage.flush(TABLE, "indices")]
+        most = len(requests) + _REQUESTS
+        for some in self._everything():
+            if len(requests) + len(some) > most:
+                self._change(requests)
+                requests, most = [], _REQUESTS
+            requests += some
+        self._change(requests)
+
+    def _everything(self):
+        """Lists of requests, one after the other: together they would take as much memory again."""
+        members = list(self._members)
+        for i in range(0, len(members), _PIECE):
+            changes = _Changes()
+            for endpoint in members[i:i + _PIECE]:
+                _put_member(changes, endpoint, self._members[endpoint])
+            yield changes.requests()
+        now, routes = self._loop.now(), list(self._routes)
+        for i in range(0, len(routes), _PIECE):
+            changes = _Changes()
+            for source, index in routes[i:i + _PIECE]:
+                target, expires_ms = self._routes[source, index]
+                if expires_ms > now:
+                    self._put_route(changes, source, index, target, expires_ms - now)
+            yield changes.requests()
+
+    @staticmethod
+    def _change(requests):
+        error = firewall.change(requests)
+        if error:
+            raise FirewallError("the table inet %s cannot be changed (errno %d)" % (TABLE, error))
 
     def _commit(self, changes):
         """What has been changed in our memory is changed in the kernel, too. RelayTableError."""
@@ -164,25 +182,23 @@ class RelayTable:
 
     # -- members ----------------------------------------------------------------------------------
 
-    def set_members(self, members):
+    def set_members(self, members, devices=()):
         """These endpoints are members' from now on, all others are not. {endpoint: the server's own address (text)
-        under which that member knows it, None where that is unknown: then nothing is relayed to there}.
-        RelayTableError."""
-        before, self._members = self._members, dict(members)
+        under which that member knows it, None where that is unknown: then nothing is relayed to there}. `devices`:
+        those of them that are remote devices', who call each client that is away every 5 s. RelayTableError."""
+        before = self._members
+        self._members = dict([(endpoint, (members[endpoint], endpoint in devices)) for endpoint in members])
         if not self.ready:
             return
-        gone = [endpoint for endpoint in before
-                if endpoint not in members or members[endpoint] != before[endpoint]]
-        new = [endpoint for endpoint in members if endpoint not in before or members[endpoint] != before[endpoint]]
+        gone = [endpoint for endpoint in before if self._members.get(endpoint) != before[endpoint]]
+        new = [endpoint for endpoint in self._members if before.get(endpoint) != self._members[endpoint]]
         for i in range(0, max(len(gone), len(new)), _PIECE):
             changes = _Changes()
             for endpoint in gone[i:i + _PIECE]:
-                family, key = _endpoint_key(endpoint)
-                changes.drop("members" + family, key)
-                if _is_door(family, before[endpoint]):
-                    changes.drop("door" + family, key, parse_ip(before[endpoint]))
+                for name, key, data in _member_elements(endpoint, before[endpoint]):
+                    changes.drop(name, key, data)
             for endpoint in new[i:i + _PIECE]:
-                _put_member(changes, endpoint, members[endpoint])
+                _put_member(changes, endpoint, self._members[endpoint])
             self._commit(changes)
 
     # -- routes -----------------------------------------------------------------------------------
@@ -323,12 +339,18 @@ def _same_family(one, other):
     return (one[0] == "[") == (other[0] == "[")
 
 
-def _is_door(family, own_ip):
-    return own_ip is not None and (":" in own_ip) == (family == "6")
-
-
-def _put_member(changes, endpoint, own_ip):
+def _member_elements(endpoint, member):
+    """(set, key, data) of each element that a member has."""
+    own_ip, is_device = member
     family, key = _endpoint_key(endpoint)
-    changes.put("members" + family, key)
-    if _is_door(family, own_ip):
-        changes.put("door" + family, key, parse_ip(own_ip))
+    found = [("members" + family, key, None)]
+    if is_device:
+        found.append(("devices" + family, key, None))
+    if own_ip is not None and (":" in own_ip) == (family == "6"):
+        found.append(("door" + family, key, parse_ip(own_ip)))
+    return found
+
+
+def _put_member(changes, endpoint, member):
+    for name, key, data in _member_elements(endpoint, member):
+        changes.put(name, key, data)
