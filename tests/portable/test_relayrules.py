@@ -28,8 +28,8 @@ def test_every_word_is_replaced():
 
 def test_both_families_have_the_same():
     text = relayrules.script(51820, 1250)
-    for name in ("address", "port", "routes", "members", "devices", "door", "calls", "devicecalls", "strangers", "pairs",
-                 "rates"):
+    for name in ("address", "port", "routes", "members", "devices", "door", "calls", "devicecalls", "strangers",
+                 "pairs", "rates"):
         for count in [[text.count(form % (name, kind)) for kind in ("4", "6")] for form in (" %s%s { type", "@%s%s")]:
             assert count[0] == count[1] > 0, name
     assert text.count("ip daddr") == text.count("ip6 daddr")
