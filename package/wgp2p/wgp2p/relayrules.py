@@ -40,6 +40,8 @@ counter in$n { }
 counter out$n { }
 """
 
+# Handshakes cost the server's own WireGuard and the daemon something, so they are limited before both. A device calls
+# each of its clients that are away every 5 s, and may do so more often than others.
 _CHAINS = (("prerouting", """
 type filter hook prerouting priority -310; policy accept;
 udp dport PORT goto wireguard
