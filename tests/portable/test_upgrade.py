@@ -108,3 +108,14 @@ def test_who_is_trusted():
     upgrade.seen(START, None)
     upgrade.beacon(START, OTHER)
     assert not upgrade.trusts(OTHER)
+
+
+def test_a_beacon_from_where_the_publisher_sees_the_client():
+    said = [(ms, "beacon", FORGED % (ms // 100 % 200)) for ms in range(0, 60000, 100)]
+    said += [(30050, "beacon", SEEN.replace(":4000", ":4001"))]
+    tried = [row for row in play(relaying(), 60000, said) if row[1].endswith(":4001")]
+    assert len(tried) == BEACON_TRIES and tried[0][0] <= 31050 and tried[-1][0] <= 33050, "forged ones push it not out"
+    upgrade = relaying()
+    for port in range(1, 9):
+        upgrade.beacon(START, "203.0.113.31:%d" % port)
+    assert len(upgrade._candidates) == 4 and upgrade._candidates[0].endpoint == "203.0.113.31:5"

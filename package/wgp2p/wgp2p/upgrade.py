@@ -50,7 +50,9 @@ class Upgrade:
         if not candidate.tries and now - candidate.tried_ms >= RETRY_MS:
             candidate.tries = BEACON_TRIES
         others = [other for other in self._candidates if other is not candidate]
-        self._candidates = others[1 - BEACONS_MOST:] + [candidate]
+        if len(others) == BEACONS_MOST:
+            others.remove(([other for other in others if not self.trusts(other.endpoint)] or others)[0])
+        self._candidates = others + [candidate]
 
     def _begin(self, now):
         self._begin_ms, self._step = now, 0
@@ -94,9 +96,11 @@ class Upgrade:
         return max(due, self._free_ms(TRIES_MS[1] if self._step < 3 else GAP_MS))
 
     def _next_candidate(self):
-        """Of those with tries left the one that waits longest; of new ones the last heard of."""
-        best = None
+        """Of those with tries left, where a publisher sees the client before others, the one that waits longest; of new
+        ones the last heard of."""
+        best, rank = None, None
         for candidate in self._candidates if self._relaying else ():
-            if candidate.tries and (best is None or (candidate.tried_ms or 0) <= (best.tried_ms or 0)):
-                best = candidate
+            mine = (not self.trusts(candidate.endpoint), candidate.tried_ms or 0)
+            if candidate.tries and (best is None or mine <= rank):
+                best, rank = candidate, mine
         return best
