@@ -106,6 +106,19 @@ def test_policy_relay_stays_there():
     assert world.endpoints_set() == [RELAY] and relayed(world)
 
 
+def test_a_policy_that_changes():
+    world = settled(HOME)
+    assert world.connected()
+    for policy in ("relay", "direct", "auto"):
+        world.path.configure(world.now, Options(path=policy))
+        world.look()
+        world.busy = True
+        world.until(lambda: relayed(world) if policy == "relay" else world.connected(), 15000)
+        since = world.now + 1
+        world.run(MINUTE)
+        assert world.states(since) == [], policy
+
+
 def test_a_relay_that_does_not_work_is_not_the_end():
     world = World(relay=True)
     world._pass_on = lambda *ignored: None

@@ -88,7 +88,9 @@ class Bench:
         self.told, self.tries, self.probes, self.logged, self.secret = [], [], [], [], b"s" * 32
         self.start, self.asked = self.loop.now(), 0
         self._real = (upgrader.Copier, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
-                      log.warning)
+                      log.warning, upgrader.open_nat)
+        self.opened = []
+        upgrader.open_nat = lambda candidate, port: self.opened.append((candidate, port))
         upgrader.Copier, upgrader.Beacons, upgrader.SessionTable = Copier, Beacons, Sessions
         probe.echo, beaconkey.beacon_key = lambda *row: self.probes.append(row), self._key
         log.warning = self.logged.append
@@ -99,7 +101,7 @@ class Bench:
 
     def __exit__(self, *_):
         (upgrader.Copier, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
-         log.warning) = self._real
+         log.warning, upgrader.open_nat) = self._real
 
     def _key(self, keep_dir):
         assert keep_dir == "/keep"
@@ -145,6 +147,18 @@ def test_a_relayed_client_is_tried():
         bench.row(ONE, state=DIRECT, endpoint=PLACE)
         bench.pass_time(10000)
         assert not bench.attempts()
+
+
+def test_our_nat_is_open_for_a_client_that_answers_a_call_directly():
+    with Bench() as bench:
+        bench.row(ONE, state=TRYING)
+        bench.row(TWO, state=TRYING, endpoint=OTHER)
+        bench.pass_time(2500)
+        assert bench.opened == [(PLACE, 51820)] * 3
+        for option in ({"auto": False}, {"seen": None}, {"relay": None, "endpoint": None}, {"state": DIRECT}):
+            bench.row(ONE, **dict({"state": TRYING}, **option))
+            bench.pass_time(2000)
+        assert len(bench.opened) == 3
 
 
 def test_who_is_not_tried():

@@ -66,6 +66,17 @@ def _route(ip):
     return found
 
 
+def open_nat(candidate, port):
+    """Send one packet that means nothing from WireGuard's port, so that our NAT lets in what comes from the candidate
+    (an endpoint). OSError."""
+    ip, to_port = parse_endpoint(candidate)
+    raw = RawUdp()
+    try:
+        raw.send(_route(ip)[2], port, ip, to_port, OPENER)
+    finally:
+        raw.close()
+
+
 class Copier:
     """One attempt at a time; `busy` while one runs."""
 

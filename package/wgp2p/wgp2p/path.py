@@ -97,8 +97,11 @@ class Path:
 
     def configure(self, now, options):
         """Take new Options."""
-        self.options = options
+        before, self.options = self.options.path, options
         self._choose(now)
+        if before != options.path and self._stand is not None:
+            self._sightings.leave(now, self._stand)
+            self._unsettle(now)
 
     # -- what publishers say ------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ moved, and the table is there only while a publisher relays.
 from . import beaconkey, log, probe
 from .beacons import Beacons
 from .blake2s import Mac1
-from .copier import WINDOW_MS, Copier
-from .path import DIRECT, RELAY
+from .copier import WINDOW_MS, Copier, open_nat
+from .path import DIRECT, RELAY, TRYING
 from .sessionrules import ECHO_SIZES
 from .sessions import SessionTable
 from .upgrade import Upgrade
@@ -30,6 +30,7 @@ from .wgpacket import mac1_key
 
 _TELL_MS = 100  # the handshake's last packet may be a moment away
 _AGAIN_MS = 600  # longer than a round trip, and before the next attempt
+_OPEN_EVERY_MS = 1000
 _DEAF_MS = 60000  # how long not to ask again for what was refused
 
 
@@ -55,6 +56,7 @@ class Upgrader:
         self._upgrades = {}  # key: Upgrade
         self._copier = Copier(loop)
         self._timer, self._free_ms = None, loop.now()  # when the attempt before is over
+        self._opened = {}  # key: when our NAT was opened for a client that is called through the relay
         self._again = {}  # key: the timer of asking again after an attempt
         self._sessions = SessionTable(loop)
         self._direct = {}  # key: (endpoint, handshake) of which the relay was told
@@ -78,6 +80,7 @@ class Upgrader:
             upgrade = self._upgrades.setdefault(key, Upgrade())
             upgrade.seen(now, row.seen)
             upgrade.relaying(now, self._is_wanted(row))
+        self._open_nat(now)
         self._sessions.want(self._port or None if [key for key in rows if rows[key].relay] else None)
         self._note_handshakes(rows)
         self._listen(sorted([key for key in rows if self._is_wanted(rows[key])]))
@@ -86,6 +89,20 @@ class Upgrader:
     @staticmethod
     def _is_wanted(row):
         return row.state == RELAY and row.auto and row.relay is not None and row.ip is not None
+
+    def _open_nat(self, now):
+        """A client whose profile names our endpoint answers a call through the relay there."""
+        for key in [key for key in self._opened if now - self._opened[key] >= _OPEN_EVERY_MS]:
+            del self._opened[key]
+        for key in self._rows:
+            row = self._rows[key]
+            if (row.state == TRYING and row.auto and row.seen is not None and row.endpoint == row.relay is not None
+                    and self._port and key not in self._opened):
+                self._opened[key] = now
+                try:
+                    open_nat(row.seen, self._port)
+                except OSError as error:
+                    log.debug("%s: our NAT is not opened (errno %d)" % (self._view.config.name(key), error.args[0]))
 
     # -- attempts -----------------------------------------------------------------------------------
 
