@@ -38,7 +38,7 @@ def test_random_roams(make_lab, interpreter, request):
     known, busy, others, upgrades = [], [], [], []
     network = "nata"
     for number in range(ROAMS_SLOW if request.config.getoption("--slow") else ROAMS):
-        before, network = way(lab), chance.choice([name for name in NETWORKS if name != network])
+        before, network = way(lab), chance.choice([name for name in (*NETWORKS, "natb", "natd") if name != network])
         moved = lab.move("cli0", network)
         took = pinger.wait_after(moved, 30, f"roam {number} from {before} to {network}")
         heard = watch.first(moved, source=lab.seen_as("cli0"))
