@@ -52,8 +52,8 @@ class FakeTable:
             self.ready = ready
             self.changed()
 
-    def set_members(self, members):
-        self.members = dict(members)
+    def set_members(self, members, devices):
+        self.members, self.devices = dict(members), sorted(devices)
 
     def replace(self, delete=(), add=()):
         if self.refuse:
@@ -227,14 +227,17 @@ def test_on_when_table_and_sockets_are_there():
         assert bench.table.wanted == (51820, 0) and not bench.relay.active and not bench.changes
         assert [ear.marks for ear in bench.ears] == [(INITIATION, HINT), (USERSPACE,)]
         assert [ear.port for ear in bench.ears] == [51820, 51820]
+        assert not bench.relay.settled()
         bench.table.load()
-        assert bench.relay.active and bench.changes == [True]
+        assert bench.relay.active and bench.changes == [True] and bench.relay.settled()
         assert bench.relay.status() == {"state": "kernel", "problem": "", "pairs": [], "routes": 0}
         assert sorted(bench.table.members) == sorted([ROUTER_AT, PHONE_AT, LAPTOP_AT, OTHER_AT])
+        assert bench.table.devices == sorted([ROUTER_AT, OTHER_AT])
         bench.table.problem = "nft is not installed"
         bench.table.load(False)
         assert not bench.relay.active and bench.changes == [True, False]
         assert bench.relay.status()["state"] == "off" and bench.relay.status()["problem"] == "nft is not installed"
+        assert bench.relay.settled()
 
 
 def test_switched_off_and_on_by_configuration():
@@ -357,8 +360,10 @@ def test_refused_route_no_packet():
 def test_server_itself():
     with Bench() as bench:
         bench.call(PHONE_AT, SERVER, 7)
+        bench.call(PHONE_AT, ROUTER, 8)
+        bench.call(AWAY, SERVER, 9)
         bench.loop.advance(5000)
-        assert not bench.raw.sent and not bench.table.held
+        assert bench.lane(ROUTER_AT, PHONE_AT) == [8] and len(bench.table.held) == 1
 
 
 def test_forbidden_pairs():

@@ -294,6 +294,22 @@ def test_a_restart_takes_over():
         assert len(bench.table.routes()) == MOST
 
 
+def test_a_restart_keeps_doors_until_others_are_known():
+    """Who relies on the relay meanwhile is answered from where it knows the server."""
+    with Bench() as bench:
+        bench.table.set_members({ALICE: OWN, EVE: OWN, SIX: "2001:db8::1"})
+        bench.load()
+        before = dict(bench.sets["door4"])
+        bench.restart()
+        bench.table.set_members({ALICE: None, SIX: None, BOB: None}, [ALICE])
+        bench.load()
+        assert [row for row in bench.sets["door4"].items()] == [row for row in before.items()
+                                                                 if row[0] == key(ALICE, 0)[1][:-4]]
+        assert len(bench.sets["door6"]) == 1 and len(bench.sets["members4"]) == 2
+        bench.table.set_members({ALICE: "192.0.2.2", SIX: None}, [ALICE])
+        assert [row[0] for row in bench.sets["door4"].values()] == [parse_ip("192.0.2.2")] and not bench.sets["door6"]
+
+
 def test_a_flushed_table_gets_all_again():
     with Bench() as bench:
         bench.table.set_members({ALICE: OWN})

@@ -63,6 +63,10 @@ class Relay:
         self._news = False  # a door that the table does not know yet
         self._check_timer = self._slice_timer = None
 
+    def settled(self):
+        """Whether it is known if there is a relay: not while the table is being loaded."""
+        return not self._ears or self._table.ready or self._table.problem is not None
+
     # -- what the server knows ------------------------------------------------------------------------
 
     def update(self):
@@ -191,7 +195,8 @@ class Relay:
         doors = {}
         for member in self._members.by_key.values():
             doors[member.endpoint] = member.door or doors.get(member.endpoint)
-        self._try(lambda: self._table.set_members(doors), None)
+        devices = [self._members.by_key[key].endpoint for key in self._members.devices if key in self._members.by_key]
+        self._try(lambda: self._table.set_members(doors, devices), None)
 
     # -- routes ---------------------------------------------------------------------------------------
 

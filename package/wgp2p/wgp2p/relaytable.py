@@ -135,6 +135,10 @@ class RelayTable:
                     continue
                 if len(self._routes) < MOST_ROUTES:
                     self._routes[source, index] = (target, now + min(element.expires_ms or 0, ROUTE_LIFE_MS))
+            for element in firewall.elements("door" + family, TABLE):
+                endpoint = _read_endpoint(element.key, 0, len(element.key) - 4)
+                if self._members.get(endpoint, (True,))[0] is None:
+                    self._members[endpoint] = (format_ip(element.data), self._members[endpoint][1])
 
     def _write_all(self):
         """The kernel gets all that we know, and loses what we do not. FirewallError."""
