@@ -55,7 +55,7 @@ def test_wireguard_go(make_lab, interpreter):
     _, subscriber = start_pair(lab, interpreter)
     named = {"pub": lab.endpoint("pub"), wireguard.beacon_key("rem", "cli0"): lab.endpoint("rem")}
     lab.move("cli0", "nata")
-    up = lab.wg_up("cli0", profile="one", make=wireguard.up_in_userspace)
+    up = lab.wg_up("cli0", profile="one", userspace=True)
     pinger = Pinger("cli0", lab.tunnel("rem"))
     print(f"wireguard-go: first answer after {pinger.wait_after(up, 20):.2f} s")
     for network, word in (("nata", "relay"), ("natb", "direct"), ("nata", "relay")):

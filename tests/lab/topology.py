@@ -56,6 +56,7 @@ class Topology:
         self.kinds.update(zip(["nat" + letter for letter in "abcdefgh"], networks))
         self.uplink = dict.fromkeys(self.clients)  # {client: network or None}
         self._joined = set()  # (client, network) with a wire between them
+        self._wg = {}  # {host: what its WireGuard device is called}
         self._numbers = {"dns": 53}
         self._numbers.update((name, 10 + n) for n, name in enumerate(self.servers))
         self._numbers.update((name, 20 + n) for n, name in enumerate(self.nat_of.values()))
@@ -294,17 +295,20 @@ class Topology:
                 peer, f"{self.tunnel(peer)}/32", address, keepalive if known else 0))
         return wireguard.config(host, self.port(host), sections)
 
-    def wg_up(self, host, keepalive=10, endpoints=None, profile="classic", make=wireguard.up):
+    def wg_up(self, host, keepalive=10, endpoints=None, profile="classic", userspace=False):
         """Make a host's wg0. For a client this is what switching on the WireGuard app does. Returns the
-        monotonic time just before the device came up. Arguments as wg_config's; make: by which WireGuard."""
+        monotonic time just before the device came up. Arguments as wg_config's. userspace: wireguard-go, of
+        which the lab can have one; its device is called so, since `wg` finds it by name on every host."""
         text = self.wg_config(host, keepalive, endpoints, profile)
+        self._wg[host] = "wggo" if userspace else "wg0"
         start = time.monotonic()
-        make(host, text, f"{self.tunnel(host)}/{TUNNEL_BITS}")
+        (wireguard.up_in_userspace if userspace else wireguard.up)(
+            host, text, f"{self.tunnel(host)}/{TUNNEL_BITS}", self._wg[host])
         return start
 
     def wg_down(self, host):
         """Delete a host's wg0."""
-        wireguard.down(host)
+        wireguard.down(host, self._wg[host])
 
     def wg_sync(self, host, keepalive=10, endpoints=None):
         """`wg syncconf` with the host's configuration, as OpenWrt does on an interface update: what was set
@@ -317,11 +321,14 @@ class Topology:
 
     def peers(self, host):
         """{peer's name, or its key when it is a stranger: PeerState} of a host's wg0."""
-        return {self.name_of(key) or key: state for key, state in wireguard.show(host).items()}
+        return {self.name_of(key) or key: state for key, state in self._show(host).items()}
 
     def peer(self, host, peer):
         """The PeerState of one peer on a host; None when it has none such (or no wg0)."""
-        return wireguard.show(host).get(self.key(peer))
+        return self._show(host).get(self.key(peer))
+
+    def _show(self, host):
+        return wireguard.show(host, self._wg.get(host, "wg0"))
 
     # -- programs --------------------------------------------------------------------------------
 

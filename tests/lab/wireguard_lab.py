@@ -65,7 +65,7 @@ def up(host, text, address, device="wg0"):
     netns.batch(host, "ip", f"addr add {address} dev {device}", f"link set {device} mtu 1420 up")
 
 
-def up_in_userspace(host, text, address, device="wg0"):
+def up_in_userspace(host, text, address, device):
     """The same by wireguard-go, the WireGuard of phone apps. Only one device of a name in the whole lab."""
     # /dev/net/tun is not there in a small VM
     netns.call(None, "sh", "-c", "modprobe tun; mkdir -p /dev/net; [ -c /dev/net/tun ] || mknod /dev/net/tun c 10 200")
