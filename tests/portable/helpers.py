@@ -70,9 +70,16 @@ class FakeRelay:
     def __init__(self, loop, view):
         self.view = view
         self.active, self.closed, self.updates, self.told, self.refusal = False, False, 0, [], ""
+        self.loading, self.places = False, ()
 
     def update(self):
         self.updates += 1
+
+    def settled(self):
+        return not self.loading
+
+    def takes(self, endpoint):
+        return endpoint in self.places
 
     def session(self, device, client, sessions):
         self.told.append((device, client, sessions))

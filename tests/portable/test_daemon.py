@@ -151,7 +151,7 @@ class Bench:
         self.path = self.folder + "/config"
         self.roles, self.logged, self.things = [], [], {}
         self._saved = [(daemon, name, getattr(daemon, name)) for name in (
-            "Publisher", "Subscriber", "LinkWatch", "Signals", "open_backend", "Wan", "Bus", "Hooks")]
+            "Publisher", "Subscriber", "LinkWatch", "Signals", "open_backend", "Wan", "Bus", "Hooks", "delete_table")]
         self._saved += [(control, name, getattr(control, name)) for name in ("Server", "listen_unix")]
         self._saved += [(daemon.process, "drop_ambient", daemon.process.drop_ambient), (log, "_write", log._write)]
         daemon.Publisher = lambda loop, wireguard, found, values, listener: self._role(values.interface, values)
@@ -163,6 +163,8 @@ class Bench:
         control.Server = self._maker("Server", Thing)
         control.listen_unix = lambda path, mode: (path, mode)
         daemon.open_backend = lambda loop, kind: FakeWireGuard()
+        self.deleted = []
+        daemon.delete_table = self.deleted.append
         daemon.process.drop_ambient = lambda: None
         log._write = lambda level, text: self.logged.append(text)
         self.write(text)
@@ -402,3 +404,12 @@ def test_doctor():
             assert bench.ask("GET", "/doctor")[0] == 200
         finally:
             daemon.process.start = saved
+
+
+def test_a_relay_table_that_nobody_uses_goes():
+    publisher = "config publisher\n option interface 'wg0'\n option relay '%d'\n"
+    with Bench(publisher % 1) as bench:
+        assert bench.deleted == []
+        bench.write(publisher % 0)
+        bench.daemon.reload()
+        assert bench.deleted == ["wgp2p_relay"]

@@ -693,6 +693,39 @@ def test_readers_are_told_when_the_relay_begins_and_ends():
         assert restarts == [True, False] and bench.publisher.registry.boot != boot
 
 
+def test_nobody_is_told_before_it_is_known_whether_there_is_a_relay():
+    """A device that is told "no relay" by a publisher that has just begun would leave the relay for a moment."""
+    with Bench(begin=False) as bench:
+        real = publisher.Relay
+        publisher.Relay = lambda loop, view: setattr(bench, "relay", real(loop, view)) or _loading(bench.relay)
+        bench.begin()
+        bench.loop.advance(3000)
+        assert not bench.servers
+        bench.relay.loading, bench.relay.active = False, True
+        bench.publisher.relay_changed()
+        bench.loop.advance(1)
+        assert len(bench.servers) == 1
+
+
+def _loading(relay):
+    relay.loading = True
+    return relay
+
+
+def test_initiations_that_the_relay_takes_are_its_word():
+    with Bench() as bench:
+        knows_three(bench)
+        bench.hear(PHONE, AWAY)
+        bench.loop.advance(POLL_MS)
+        bench.publisher._relay.places = (AWAY,)
+        bench.initiations[-1].callback(AWAY)
+        bench.loop.advance(5000)
+        assert bench.wireguard.take_sets() == [], "for another member, as far as we know"
+        bench.publisher.addressed(AWAY)
+        bench.loop.advance(1000)
+        assert bench.wireguard.take_sets(), "for us, and refused"
+
+
 def test_a_hint_is_asked_and_published_only_with_an_answer():
     with Bench() as bench:
         bench.wireguard.hear("wg0", PHONE, HOME)

@@ -126,7 +126,7 @@ class Bench:
     def __init__(self, lines=(), other="phone", ready=True):
         self.loop, self.wireguard, self.registry = VirtualLoop(), FakeWireGuard(), Registry("b")
         self.listen_port = 51820
-        self.changes, self.hints, self.ears, self.logged = [], [], [], []
+        self.changes, self.hints, self.ears, self.logged, self.called = [], [], [], [], []
         self.no_sockets = None
         self.routes = {}  # ip: the server's address towards it, OWN by default
         self.system = {"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"}
@@ -189,6 +189,9 @@ class Bench:
 
     def hinted(self, key, endpoint):
         self.hints.append((key, endpoint))
+
+    def addressed(self, endpoint):
+        self.called.append(endpoint)
 
     # -- what happens
     def update(self):
@@ -360,10 +363,14 @@ def test_refused_route_no_packet():
 def test_server_itself():
     with Bench() as bench:
         bench.call(PHONE_AT, SERVER, 7)
+        assert bench.called == [PHONE_AT]
         bench.call(PHONE_AT, ROUTER, 8)
         bench.call(AWAY, SERVER, 9)
         bench.loop.advance(5000)
-        assert bench.lane(ROUTER_AT, PHONE_AT) == [8] and len(bench.table.held) == 1
+        assert bench.called == [PHONE_AT] and bench.lane(ROUTER_AT, PHONE_AT) == [8]
+        assert bench.relay.takes(PHONE_AT) and not bench.relay.takes(AWAY)
+        bench.table.load(False)
+        assert not bench.relay.takes(PHONE_AT), "nobody but the publisher itself sees them then"
 
 
 def test_forbidden_pairs():

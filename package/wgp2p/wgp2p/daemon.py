@@ -7,12 +7,14 @@ from .bus import Bus
 from .compat import SIGHUP, SIGINT, SIGTERM, Signals, tune_heap, unix_s, utf8
 from .control import Control, Impossible
 from .files import make_folder, read_text
+from .firewall import FirewallError, delete_table
 from .flows import FlowsError
 from .hooks import Hooks
 from .links import LinkWatch
 from .loop import READ
 from .publisher import Publisher
 from .registry import age_s
+from .relayrules import TABLE as RELAY_TABLE
 from .subscriber import Subscriber
 from .wan import Wan
 from .wireguard import open_backend
@@ -105,7 +107,16 @@ class Daemon:
             log.warning("%s: switched off by option enabled" % self._config_path)
         elif not self._roles():
             log.warning("%s switches nothing on: add a publisher or subscriber section" % self._config_path)
+        if not [values for values in self.config.publishers if values.relay]:
+            self._forget_relay()
         self._wan.configure(self.config.main)
+
+    def _forget_relay(self):
+        """A daemon that was killed may have left its table, and nobody relays any more."""
+        try:
+            delete_table(RELAY_TABLE)
+        except FirewallError as error:
+            log.debug("relay: %s" % error)
 
     def _roles(self):
         return list(self.subscribers.values()) + list(self.publishers.values())

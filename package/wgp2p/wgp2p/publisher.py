@@ -229,7 +229,12 @@ class Publisher:
         return called
 
     def _initiation(self, source):
-        """A handshake initiation came from `source`. Nothing of it is authenticated: it only makes us look."""
+        """A handshake initiation came from `source`. What members send is often for others: then the relay tells."""
+        if not self._relay.takes(source):
+            self.addressed(source)
+
+    def addressed(self, source):
+        """An initiation for this server came from `source`. Nothing of it is authenticated: it only makes us look."""
         if self._refused.came(self._loop.now(), source, lambda key: not self.config.excluded(key)):
             self._loop.call_later(REFUSED_MS + 1, self.look)
 
@@ -297,7 +302,7 @@ class Publisher:
         if self._bound is not None and self._bound[0] == device.ifindex and not self._moved:
             self._report("")
             return
-        if self._retry_timer is not None:
+        if self._retry_timer is not None or not self._relay.settled():
             return
         wanted = list(self.values.address)
         try:
@@ -345,6 +350,8 @@ class Publisher:
         """The Relay begins or ends to pass packets on: every reader is told with a new snapshot."""
         self.registry.boot = _new_boot()
         self.api.restart()
+        if self._bound is None:
+            self._loop.call_later(0, self.look)
 
     def session(self, device, client, sessions):
         """A device tells sessions with its client: [[index towards it, index towards the client], ...]; "" or what is

@@ -43,8 +43,9 @@ def _is_index(value):
 
 class Relay:
     """The relay of one interface. `view` (a Publisher) offers `config`, `values`, `registry`, `listen_port`,
-    `public_key` (text or None), `serves(device, key)`; it is told `relay_changed()` when `active` is another one and
-    `hinted(key, endpoint)` when a member's packets come from elsewhere."""
+    `public_key` (text or None), `serves(device, key)`; it is told `relay_changed()` when `active` is another one,
+    `hinted(key, endpoint)` when a member's packets come from elsewhere, and `addressed(endpoint)` when an initiation
+    from a member's endpoint is for the server itself."""
 
     def __init__(self, loop, view):
         self._loop = loop
@@ -66,6 +67,10 @@ class Relay:
     def settled(self):
         """Whether it is known if there is a relay: not while the table is being loaded."""
         return not self._ears or self._table.ready or self._table.problem is not None
+
+    def takes(self, endpoint):
+        """Whether initiations from there come through here."""
+        return self.active and self._receivers.own is not None and bool(self._members.at(endpoint))
 
     # -- what the server knows ------------------------------------------------------------------------
 
@@ -266,7 +271,9 @@ class Relay:
                 self._news = True
         search = self._receivers.begin(
             keys[-1], message, lambda other: bool([key for key in keys if self._members.may(key, other)]))
-        if search.over:
+        if search.found is not None and search.found == self._receivers.own:  # the first that is tried
+            self._view.addressed(source)
+        elif search.over:
             self._call(search)
         elif self._slice_timer is None:
             self._slice_timer = self._loop.call_later(_PAUSE_MS, self._search_on)
@@ -284,7 +291,7 @@ class Relay:
     def _call(self, search):
         """Send an initiation on to whom it is for."""
         caller, called = self._members.by_key.get(search.sender), self._members.by_key.get(search.found)
-        if caller is None or called is None:  # it is for the server itself, or for nobody that is known
+        if caller is None or called is None:  # it is for nobody that is known
             return
         names = self._members.between(caller.endpoint, called.endpoint)
         if not names:

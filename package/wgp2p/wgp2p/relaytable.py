@@ -73,8 +73,8 @@ class RelayTable:
 
     def want(self, port, limit_kbytes):
         """The table shall be there for WireGuard's listen port, each pair limited to so many kB/s in each direction (0:
-        unlimited); None: it shall not be there."""
-        if (port, limit_kbytes) == self._asked:
+        unlimited); None: ours shall not be there; one that was never ours is left alone."""
+        if (port, limit_kbytes) == self._asked or (port is None and not self._asked):
             return
         self._asked = (port, limit_kbytes)
         self._wanted = port is not None
