@@ -85,7 +85,8 @@ def test_quick_start(fill, machines):
     (_, network), (_, lines) = chapter("2. The router")
     name = re.search(r"/tmp/(wgp2p_\S+\.ipk)", lines).group(1)
     router.path(f"/tmp/{name}").write_bytes(built(name).read_bytes())
-    router.path("/usr/local/sbin/uci").symlink_to(UCI)
+    router.path("/sbin/uci").symlink_to(UCI)
+    router.write("/etc/rc.common", 'exec service "${1##*/}" "$2"\n')  # the interpreter of /etc/init.d/wgp2p
     router.write("/etc/config/network", "")
     router.write("/etc/config/firewall", "config zone\n\toption name 'wan'\n\tlist network 'wan'\n")
     router.path("/etc/init.d/wgp2p").unlink(missing_ok=True)
@@ -103,7 +104,7 @@ def test_quick_start(fill, machines):
     phone = router.run("wgp2p client profile phone").replace("vpn.example.org", lab.outer("pub"))
     address = re.search(r"Address = (\S+)", phone)
     assert f"Endpoint = {lab.outer('natr')}:51820" in phone and phone.count("[Peer]") == 3
-    wireguard.up("cli0", phone.replace(address.group(0), ""), address.group(1))
+    wireguard.up("cli0", phone.replace(address.group(0), ""), address.group(1).replace("/32", "/24"))
     wait_for(lambda: lab.ping("cli0", "10.7.0.2"), 20, "the phone reaches the router")
     wait_for(lambda: re.search(r"^phone +direct ", router.run("wgp2p status"), re.M), 40, "and directly", every=1)
     roam(lab, "natb")
@@ -113,8 +114,9 @@ def test_quick_start(fill, machines):
 
     # and where there is no ujail: the daemon gives up root's rights by itself
     router.path("/sbin/ujail").unlink()
+    connected = router.log().count("publisher vps: connected (events)")
     router.run("service wgp2p restart")
-    wait_for(lambda: router.log().count("publisher vps: connected (events)") == 2, 40, "it is back")
+    wait_for(lambda: router.log().count("publisher vps: connected (events)") > connected, 40, "it is back")
     has_little(router)
     roam(lab, "nata")
 
