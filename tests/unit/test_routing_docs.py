@@ -118,12 +118,6 @@ def test_rules_of_openwrt_keep_clients_apart():
     assert not of_type("server-firewall.uci", "forwarding")
 
 
-def test_the_direct_profile_is_the_readmes():
-    """There the remote device is called what it is in the example, a router."""
-    body = FILES["client-p2p.conf"].partition("\n")[2].replace("remote device", "router")
-    assert "```ini\n" + body + "```" in (PROJECT / "README.md").read_text()
-
-
 def test_the_section_for_wgp2p_has_no_fault():
     publisher = "config publisher\n\toption interface 'wg0'\n\tlist address '10.7.0.1'\n\n"
     found = config.parse(publisher + FILES["server-wgp2p.uci"].replace("(the proxied profile's public key)", KEY))
