@@ -74,10 +74,10 @@ def spread(seconds):
             f"n={len(seconds)})")
 
 
-def start(lab, kind):
-    """(publisher, subscriber) of one kind."""
+def start(lab, kind, **options):
+    """(publisher, subscriber) of one kind; options: of our publisher."""
     if kind in PYTHONS:
-        return start_pair(lab, kind)
+        return start_pair(lab, kind, **options)
     pair = [Loop(lab, "pub", "publisher", lab.tunnel("pub")), Loop(lab, "rem", "subscriber", lab.tunnel("pub"))]
     lab.daemons += pair
     time.sleep(10)  # nothing tells that Flask is up but its answer to the next poll
@@ -89,7 +89,7 @@ def roams(kind):
     lab = Topology()
     try:
         lab.up()
-        start(lab, kind)
+        start(lab, kind, relay="0")  # the polling loop has none
         watches = {host: Watch(host) for host in ("pub", "rem")}
         lab.move("cli0", "nata")
         lab.wg_up("cli0")

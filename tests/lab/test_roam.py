@@ -1,4 +1,5 @@
-"""The main job: a client with nothing but WireGuard connects and roams, and the device follows."""
+"""The main job: a client with nothing but WireGuard connects and roams, and the device follows. (Where the server
+relays, the paths are others: test_relay.py.)"""
 import time
 
 import pytest
@@ -20,7 +21,7 @@ def connected(lab, client="cli0", device="rem"):
                          ids="-".join)
 def test_busy_client_roams(make_lab, interpreter, networks):
     lab = make_lab(networks=networks)
-    _, subscriber = start_pair(lab, interpreter)
+    _, subscriber = start_pair(lab, interpreter, relay="0")
     lab.move("cli0", "nata")
     lab.wg_up("cli0")
     pinger = Pinger("cli0", lab.tunnel("rem"))
@@ -37,7 +38,7 @@ def test_busy_client_roams(make_lab, interpreter, networks):
 def test_idle_client_roams(make_lab, interpreter):
     """Nothing but keepalives: still the path is there before anyone needs it."""
     lab = make_lab()
-    _, subscriber = start_pair(lab, interpreter)
+    _, subscriber = start_pair(lab, interpreter, relay="0")
     lab.move("cli0", "nata")
     lab.wg_up("cli0")
     wait_for(lambda: connected(lab), 20, "connected")
@@ -51,7 +52,7 @@ def test_idle_client_roams(make_lab, interpreter):
 
 def test_ipv6_endpoints(make_lab, interpreter):
     lab = make_lab(ipv6=True)
-    _, subscriber = start_pair(lab, interpreter)
+    _, subscriber = start_pair(lab, interpreter, relay="0")
     lab.move("cli0", "nata")
     lab.wg_up("cli0")
     pinger = Pinger("cli0", lab.tunnel("rem"))
