@@ -13,7 +13,7 @@ def test_two_devices_two_servers(make_lab, interpreter):
     """Two remote devices follow two publishers, one of which dies while the client roams."""
     lab = make_lab(servers=2, devices=("cone", "cone"))
     publishers, subscribers = start_all(lab, interpreter)
-    join(lab, "cli0", "nata")
+    join(lab, "cli0", "nata", profile="one")
     pingers = [Pinger("cli0", lab.tunnel(device)) for device in lab.devices]
     for device in lab.devices:
         wait_connected(lab, device=device)
@@ -40,7 +40,7 @@ def test_crowd_roams(make_lab, interpreter):
     _, subscriber = start_pair(lab, interpreter)
     lab.move(lab.clients, "nata")
     for client in lab.clients:
-        lab.wg_up(client)
+        lab.wg_up(client, profile="one")
 
     def here(address):
         peers = lab.peers("rem")
