@@ -121,6 +121,14 @@ def test_sessions_are_told_where_the_server_relays():
         assert not bench.client.open()
 
 
+def test_through_a_relay_even_a_client_behind_our_own_nat_is_called():
+    with Bench() as bench:
+        bench.connect(row(1, OWN + ":40000"))
+        assert bench.take() == [("whole", [])]
+        bench.stream.say("snapshot", dict(snapshot(row(1, OWN + ":40000")), relay=True), "boot-2")
+        assert bench.take() == [("whole", [(key(1), OWN + ":40000", 500, False)])]
+
+
 def test_what_a_server_says_of_its_relay():
     with Bench() as bench:
         bench.connect(row(1))

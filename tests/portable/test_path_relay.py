@@ -1,5 +1,5 @@
 """The path machine where the public server relays, told as stories in the model world."""
-from pathworld import CAFE, HOME, MOBILE, RELAY, Network, World
+from pathworld import CAFE, HOME, LAN, MOBILE, RELAY, Network, World
 
 from wgp2p.path import DIRECT, OFFLINE, TRYING, Options
 from wgp2p.path import RELAY as RELAYED
@@ -20,6 +20,16 @@ def settled(network, **how):
     world.go(network)
     world.until(lambda: relayed(world) or world.connected(), 5000)
     world.run(MINUTE)
+    return world
+
+
+def on_the_lan(busy):
+    """A world in which a beacon has shown the client in the device's own LAN, and it is direct there."""
+    world = settled(LAN)
+    world.device_hears(LAN, "data", world.client.sends)
+    world.client_to, world.busy = "direct", busy
+    world.run(2 * MINUTE)
+    assert world.path.state == DIRECT and world.endpoint == LAN.direct
     return world
 
 
@@ -154,3 +164,53 @@ def test_a_server_that_moved_is_followed():
     world.path.relays_at(world.now, {"a": "203.0.113.11:51820"})
     world.look()
     assert world.endpoints_set()[-1] == "203.0.113.11:51820"
+
+
+def test_the_relay_of_a_publisher_whose_word_is_not_the_freshest():
+    for relaying in ("a", "b"):
+        world = World(publishers=("a", "b"), relay=True)
+        world.busy = True
+        world.path.relays_at(world.now, {relaying: RELAY})
+        world.go(SYMMETRIC)
+        world.until(lambda: relayed(world), 15000)  # the first to tell may not relay: then WireGuard waits 5 s
+
+
+def test_who_leaves_a_path_of_its_own_is_called_through_the_relay_at_once():
+    for busy in (False, True):
+        world = on_the_lan(busy)
+        world.go(SYMMETRIC, speaks=False)
+        world.client_to = None  # what it sends to the LAN's address goes nowhere
+        world._tell_publishers()
+        assert world.until(lambda: world.endpoint == RELAY, 30000) <= 500
+
+
+def test_another_port_of_the_same_address_disturbs_no_path_of_its_own():
+    world = on_the_lan(False)
+    since = world.now + 1
+    world.path.observe(world.now, "a", "198.51.100.9:1111", 0, False)
+    world.look()
+    world.run(MINUTE)
+    assert world.states(since) == [] and world.endpoint == LAN.direct
+
+
+def test_our_own_address_changes():
+    world = settled(HOME)
+    world.network = Network(HOME.seen, direct="198.51.100.1:0")  # its NAT does not know our new address
+    world.client_to, world.busy = None, True
+    world.path.uprooted(world.now)
+    world.look()
+    assert world.endpoint == RELAY
+    world.until(lambda: relayed(world), 2000)
+
+
+def test_policy_relay_comes_back_with_the_relay():
+    world = World(relay=True, options=Options(path="relay"))
+    world.go(HOME)
+    world.until(lambda: relayed(world), 1000)
+    world.path.relays_at(world.now, {})
+    world.look()
+    world.run(MINUTE)
+    world.busy = True
+    world.path.relays_at(world.now, {"a": RELAY})
+    world.look()
+    world.until(lambda: relayed(world), 5000)

@@ -86,7 +86,7 @@ class Bench:
     def __enter__(self):
         self.loop, self.rows, self.device = VirtualLoop(), {}, Device()
         self.told, self.tries, self.probes, self.logged, self.secret = [], [], [], [], b"s" * 32
-        self.start, self.asked = self.loop.now(), 0
+        self.start, self.asked, self.deaf = self.loop.now(), 0, False
         self._real = (upgrader.Copier, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
                       log.warning, upgrader.open_nat)
         self.opened = []
@@ -122,7 +122,10 @@ class Bench:
         self.update()  # as the Subscriber does, which looks at once
 
     def tell_session(self, key, sessions):
+        if self.deaf:
+            return False
         self.told.append((key, sessions))
+        return True
 
     def pass_time(self, ms, step=100):
         for _ in range(ms // step):
@@ -341,3 +344,32 @@ def test_the_end():
         assert done and bench.upgrader._sessions.port == "closed" and not Beacons.made[0].open
         bench.loop.advance(100000)
         assert len(bench.attempts()) == len(bench.probes) == 1 and not bench.told and bench.upgrader._copier.closed
+
+
+def test_what_cannot_be_told_now_is_told_later():
+    with Bench() as bench:
+        bench.upgrader._sessions.noted = {PLACE: [(1, 2)]}
+        bench.deaf = True
+        bench.row(ONE, state=DIRECT, endpoint=PLACE)
+        bench.pass_time(20000)
+        assert len(bench.upgrader._sessions.reads) <= 5, "not all the time"
+        bench.deaf = False
+        bench.pass_time(5100)
+        assert bench.told == [(ONE, [[1, 2]])]
+        for _ in range(100):
+            bench.upgrader.retell()
+            bench.pass_time(100)
+        assert len(bench.told) <= 12, "however often somebody asks"
+
+
+def test_a_relay_that_comes_and_goes_loads_no_table_each_time():
+    with Bench() as bench:
+        wanted = []
+        bench.upgrader._sessions.want = wanted.append
+        for number in range(100):
+            bench.row(ONE, relay=SERVER if number % 2 else None)
+            bench.pass_time(100)
+        bench.row(ONE, relay=None)
+        assert set(wanted[5:]) == set([51820])
+        bench.pass_time(61000)
+        assert wanted[-1] is None

@@ -204,7 +204,8 @@ class Link:
             endpoint = None
         else:
             endpoint = _endpoint(endpoint)
-            self._listener.check_endpoint(endpoint)
+            if not self.relays:  # through a relay even a client behind our own NAT is called
+                self._listener.check_endpoint(endpoint)
         age = row.get("seen_age")
         if _is_number(age):
             age_ms = int(age * 1000)
@@ -220,9 +221,10 @@ class Link:
         return Report(key, endpoint, age_ms, quiet)
 
     def tell_session(self, key, sessions):
-        """Tell the relay which sessions we have with a client: [[index towards us, index towards it], ...]. Nobody
-        waits for the answer: without it the relay learns a session with its next handshake."""
-        if self.relays and self.connected_ms is not None and len(self._told) < _TOLD_MOST:
+        """Tell the relay which sessions we have with a client: [[index towards us, index towards it], ...]; whether that
+        is possible now. Nobody waits for the answer: without it the relay learns a session with its next handshake."""
+        possible = self.relays and self.connected_ms is not None and len(self._told) < _TOLD_MOST
+        if possible:
             body = json.dumps({"public_key": key, "sessions": sessions}).encode()
             told = []
 
@@ -234,6 +236,7 @@ class Link:
             told.append(client.get(self._loop, self.ip, self.port, "/api/relay", self._authorization(), done,
                                    _POLL_TIMEOUT_MS, device=self._interface, method="POST", body=body))
             self._told += told
+        return possible
 
     def _remember_you(self, data):
         endpoint = data.get("endpoint") if isinstance(data, dict) else None

@@ -133,6 +133,12 @@ class Path:
         """A direct path was tried beside the relay: look closely for a moment whether the client answers there."""
         self._trial_ms = now
 
+    def uprooted(self, now):
+        """Our own way to the internet is another one: where a relay can be called, no direct path is waited for."""
+        if self.relay is not None and self._stand not in (None, self.relay):
+            self._sightings.leave(now, self._stand)
+        self.punch(now)
+
     def punch(self, now):
         """Someone asks to connect now: the burst starts anew, even for a peer that is offline."""
         self._unsettle(now)
@@ -141,14 +147,19 @@ class Path:
     def _choose(self, now):
         best = self._sightings.best()
         seen = best.endpoint if best else None
-        relay = self._relays.get(best.source) if best and self.options.path != "direct" else None
+        relaying = self._sightings.best(self._relays)
+        relay = self._relays[relaying.source] if relaying and self.options.path != "direct" else None
         if (seen, relay) == (self.seen, self.relay):
             return
         moved, before = seen != self.seen, self.relay
+        if relay is not None and self._stand not in (None, seen, relay) and _host(seen) != _host(self.seen):
+            self._sightings.leave(now, self._stand)
         self.seen, self.relay = seen, relay
         if before not in (None, relay):
             self._sightings.leave(now, before)
-        if not moved and self._confirmed and self._stand == self._rx_endpoint == self._target != before:
+        if relay is not None and not self._takes_direct() and self._stand not in (None, relay):
+            self._sightings.leave(now, self._stand)
+        elif not moved and self._confirmed and self._stand == self._rx_endpoint == self._target != before:
             return  # a direct path stays when its relay comes, goes or moves
         self._unsettle(now)
         if self._stand == self._rx_endpoint == seen and self._takes_direct():
@@ -399,3 +410,7 @@ class Path:
         if state != self.state:
             self.state, self.since_ms = state, now
         self.reason = reason
+
+
+def _host(endpoint):
+    return endpoint.rpartition(":")[0] if endpoint else None

@@ -77,9 +77,10 @@ class Sightings:
         seen.lost_ms = now
         return True
 
-    def best(self):
-        """The Observation to believe, or None."""
-        named = [self._said[source] for source in sorted(self._said) if self._said[source].endpoint]
+    def best(self, among=None):
+        """The Observation to believe, or None; `among`: of these publishers only."""
+        named = [self._said[source] for source in sorted(self._said)
+                 if self._said[source].endpoint and (among is None or source in among)]
         return max(named, key=Observation.rank) if named else None
 
     def said(self, source):

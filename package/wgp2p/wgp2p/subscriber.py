@@ -115,7 +115,8 @@ class Subscriber:
             for key in self.paths:
                 if key not in named:
                     self.paths[key].forget(now, link.label)
-            self._upgrader.retell()
+            if link.relays:
+                self._upgrader.retell()
         self._look_soon()
 
     def removed(self, link, key):
@@ -138,6 +139,8 @@ class Subscriber:
         self._resting[label] = self._loop.call_later(_ADDRESS_EVERY_MS, self._tell_address, label)
         self._seen_at[label] = link.you
         log.info("publisher %s: sees us at %s" % (label, link.you))
+        if previous is not None:
+            self.uprooted()
         self._listener.address_changed(self, link, previous)
 
     def lost(self, link):
@@ -167,9 +170,13 @@ class Subscriber:
         """This machine's way to the internet is another one: send from it to everybody at once."""
         for label in self.servers:
             self.servers[label].nudge()
+        self.uprooted()
+
+    def uprooted(self):
+        """Clients know us at another address, or will have to: call them."""
         for path in self.paths.values():
             if path.state in (DIRECT, RELAY, TRYING):
-                path.punch(self._loop.now())
+                path.uprooted(self._loop.now())
         self.look()
 
     def _look_soon(self):
@@ -217,7 +224,7 @@ class Subscriber:
             self._act(now, key, path)
             if not path.options.exclude:
                 rows[key] = Row(path.state, peer.endpoint, path.seen, path.relay, path.options.path == "auto",
-                                peer.handshake, probe.host_of(peer.allowed_ips))
+                                peer.handshake, probe.host_of(peer.allowed_ips) if path.relay is not None else None)
             wait = min(wait, path.poll_ms(now))
             due = path.next_ms()
             if due is not None and due > now:  # what was due by now has just been done, or cannot be
@@ -328,10 +335,10 @@ class Subscriber:
         return found
 
     def tell_session(self, key, sessions):
-        """An Upgrader's view: sessions with this client that were made directly, for the relays to know."""
-        for server in self.servers.values():
-            if server.link is not None:
-                server.link.tell_session(key, sessions)
+        """An Upgrader's view: sessions with this client that were made directly, for the relays to know. Whether all of
+        them are told."""
+        links = [server.link for server in self.servers.values() if server.link is not None and server.link.relays]
+        return False not in [link.tell_session(key, sessions) for link in links]
 
     def tried(self, key):
         """An Upgrader's view: a direct path to this client is being tried, the answer comes within a round trip."""

@@ -15,7 +15,7 @@ through is asked again by the relay, and so brought back. There are two ways for
   diverted, as from IPv4 to IPv6.
 
 Handshakes that went directly are noted by the kernel (sessions.py). Sockets are open only while there is somebody to be
-moved, and the table is there only while a publisher relays.
+moved, and the table is there only where a publisher relays.
 """
 from . import beaconkey, log, probe
 from .beacons import Beacons
@@ -31,6 +31,8 @@ from .wgpacket import mac1_key
 _TELL_MS = 100  # the handshake's last packet may be a moment away
 _AGAIN_MS = 600  # longer than a round trip, and before the next attempt
 _OPEN_EVERY_MS = 1000
+_TELL_EVERY_MS, _RETRY_MS = 1000, 4000
+_TABLE_MS = 60000  # a relay that comes and goes loads no table each time
 _DEAF_MS = 60000  # how long not to ask again for what was refused
 
 
@@ -46,7 +48,7 @@ class Row:
 
 class Upgrader:
     """`view` (the Subscriber) offers `config`, `tell_session(key, [[ours, theirs], ...])` for what the publisher is to
-    know, and `tried(key)`, which hears of every attempt."""
+    know, and gives whether it could be told, and `tried(key)`, which hears of every attempt."""
 
     def __init__(self, loop, interface, view):
         self._loop = loop
@@ -60,7 +62,8 @@ class Upgrader:
         self._again = {}  # key: the timer of asking again after an attempt
         self._sessions = SessionTable(loop)
         self._direct = {}  # key: (endpoint, handshake) of which the relay was told
-        self._untold, self._telling = set(), None
+        self._untold, self._telling, self._told_ms = set(), None, loop.now() - _TELL_EVERY_MS
+        self._relayed_ms = None  # when a relay was last named
         self._beacons, self._secret, self._mac1 = None, None, {}  # Mac1 of each client's beacon key
         self._deaf_until, self._deaf_reason = loop.now(), None
 
@@ -81,7 +84,11 @@ class Upgrader:
             upgrade.seen(now, row.seen)
             upgrade.relaying(now, self._is_wanted(row))
         self._open_nat(now)
-        self._sessions.want(self._port or None if [key for key in rows if rows[key].relay] else None)
+        if [key for key in rows if rows[key].relay]:
+            self._relayed_ms = now
+        elif self._relayed_ms is not None and now - self._relayed_ms >= _TABLE_MS:
+            self._relayed_ms = None
+        self._sessions.want(self._port or None if self._relayed_ms is not None else None)
         self._note_handshakes(rows)
         self._listen(sorted([key for key in rows if self._is_wanted(rows[key])]))
         self._schedule()
@@ -219,16 +226,20 @@ class Upgrader:
 
     def _tell_soon(self):
         if self._untold and self._telling is None:
-            self._telling = self._loop.call_later(_TELL_MS, self._tell)
+            wait = max(_TELL_MS, self._told_ms + _TELL_EVERY_MS - self._loop.now())
+            self._telling = self._loop.call_later(wait, self._tell)
 
     def _tell(self):
-        self._telling = None
+        self._telling, self._told_ms = None, self._loop.now()
         keys, self._untold = sorted(self._untold), set()
         found = self._sessions.read([self._direct[key][0] for key in keys if key in self._direct])
         for key in keys:
             sessions = found.get(self._direct[key][0]) if key in self._direct else None
-            if sessions:
-                self._view.tell_session(key, [list(row) for row in sessions])
+            if sessions and not self._view.tell_session(key, [list(row) for row in sessions]):
+                self._untold.add(key)
+        if self._untold:
+            self._told_ms += _RETRY_MS
+            self._tell_soon()
 
     # -- the end ----------------------------------------------------------------------------------------
 
