@@ -3,6 +3,7 @@ import time
 
 import nat
 import netns
+import pytest
 import stock_router
 import wireguard_lab as wireguard
 from forging import Stream, datagram, initiation
@@ -65,6 +66,7 @@ def test_relay_direct_relay(make_lab, interpreter):
         assert "Traceback" not in daemon.log()
 
 
+@pytest.mark.slow
 def test_policies(make_lab, interpreter):
     """Of three clients one is never reached through the server, one always, and one as it is best."""
     lab = make_lab(networks=("cone", "symmetric"), clients=3)
@@ -93,6 +95,7 @@ def test_policies(make_lab, interpreter):
         pinger.stop()
 
 
+@pytest.mark.slow
 def test_classic_profile(make_lab, interpreter):
     """A client whose profile has the device's endpoint, as the original's: direct as ever; and where its WireGuard
     follows, as the kernel's does, through the relay when there is no other way. (Then nothing opens its NAT towards the
@@ -171,6 +174,7 @@ def test_forwarding_is_dropped(make_lab, interpreter):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_off(make_lab, interpreter):
     """`option relay '0'`: nothing of ours in nftables, and no device is sent there."""
     lab = make_lab(networks=("cone",))

@@ -214,6 +214,7 @@ def test_hostile_device(make_lab, interpreter):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_forged_beacons_move_nothing(make_lab, interpreter):
     """Beacons of a client that is on the relay, by the hundred, from addresses of strangers and of other members."""
     lab, _, subscriber, pinger = start_members(make_lab, interpreter)

@@ -57,6 +57,7 @@ def test_daemon_is_killed(make_lab, interpreter):
     wait_for(lambda: lab.ping("cli0", "rem"), 40, "a new session through the new daemon")
 
 
+@pytest.mark.slow
 def test_clean_stop(make_lab, interpreter):
     """No table of ours is left on the server and on the device; direct paths live on."""
     lab, publisher, subscriber, pinger = start_relayed(make_lab, interpreter)
@@ -73,6 +74,7 @@ def test_clean_stop(make_lab, interpreter):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_table_is_flushed(make_lab, interpreter):
     """Somebody flushes every rule on the server: the relay's table is loaded again, and clients are back."""
     lab, _, _, pinger = start_relayed(make_lab, interpreter)

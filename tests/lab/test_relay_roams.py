@@ -79,6 +79,7 @@ def test_nothing_changes(make_lab, interpreter, network, request):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_app_off_and_on(make_lab, interpreter):
     """The app is switched off and on where the client is: same address, same port, and its sessions are gone."""
     lab = make_lab(networks=("cone", "symmetric"))
