@@ -6,7 +6,7 @@ from fakewg import key
 from folders import new_folder
 from helpers import Skip, raises
 
-from wgp2p import beaconkey
+from wgp2p import beaconkey, compat
 from wgp2p.compat import b64decode, b64encode
 from wgp2p.files import read_text, write_private
 
@@ -48,17 +48,17 @@ def test_the_secret_is_made_once():
 
 def test_one_that_another_process_makes_meanwhile_stays():
     folder = new_folder()
-    saved = beaconkey._link
+    saved = beaconkey.link
 
     def raced(old, new):
         write_private(folder + "/beacon.key", b64encode(b"o" * 32) + "\n")
         saved(old, new)
 
-    beaconkey._link = raced
+    beaconkey.link = raced
     try:
         assert beaconkey.beacon_key(folder) == b"o" * 32
     finally:
-        beaconkey._link = saved
+        beaconkey.link = saved
     assert os.listdir(folder) == ["beacon.key"]
 
 
@@ -90,7 +90,7 @@ def test_root_gives_it_to_whom_the_folder_belongs():
     inside = folder + "/keep"
     os.mkdir(inside)
     out = open(folder + "/x", "wb")
-    beaconkey.give(out, 12, 34, 0o604)
+    compat.give(out, 12, 34, 0o604)
     out.close()
     facts = os.stat(folder + "/x")
     assert (facts[4], facts[5], facts[0] & 0o777) == (12, 34, 0o604)

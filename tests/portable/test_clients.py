@@ -298,6 +298,14 @@ AllowedIPs = 10.7.0.3/32, fd00:7::3/128
     assert sorted(os.listdir(folder)) == ["wg0.conf", "wgp2p"]
 
 
+def test_removed_where_an_editor_took_the_last_line_end():
+    place, folder = host()
+    place.add(record(), False)
+    write_private(folder + "/wg0.conf", text_of(folder + "/wg0.conf")[:-1])
+    place.remove(record())
+    assert text_of(folder + "/wg0.conf") == CONF + "\n"
+
+
 def test_a_block_that_somebody_cut_is_left_alone():
     place, folder = host()
     place.add(record(), False)

@@ -141,7 +141,8 @@ def test_control_says_what_the_makefile_says(ipk):
 def test_configuration_is_kept(ipk):
     """By opkg as conffiles, and by sysupgrade what no package ships: hooks and tokens."""
     assert ipk.control["conffiles"][1] == b"/etc/config/wgp2p\n"
-    assert ipk.data["lib/upgrade/keep.d/wgp2p"][1] == b"/etc/hotplug.d/wgp2p/\n/etc/wgp2p/\n"
+    assert ipk.data["lib/upgrade/keep.d/wgp2p"][1] == (
+        b"/etc/hotplug.d/wgp2p/\n/etc/wgp2p/\n/etc/wireguard/wgp2p.clients/\n")
 
 
 def test_scripts_leave_the_work_to_openwrt(ipk, tmp_path):

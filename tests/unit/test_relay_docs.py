@@ -18,7 +18,7 @@ def size(name):
     ("at once, after %g s, each second for %d s, then once a minute",
      (upgrade.TRIES_MS[1] / 1000, upgrade.TRIES_MS[-1] // 1000)),
     ("the last %d, each %d times", (upgrade.BEACONS_MOST, upgrade.BEACON_TRIES)),
-    ("%d try a second for each client, %d for an address and minute, the last %d addresses",
+    ("%d try a second for each client, %d in a minute for each of the last %d addresses",
      (1000 // upgrade.GAP_MS, upgrade.BEACON_TRIES, upgrade.BEACONS_MOST)),
     ("%d hashes for a packet, %d a second in all", (beacons._AT_ONCE, beacons._A_SECOND)),
     ("a **copy** (at most %d)", (copier.COPIES,)),

@@ -8,7 +8,7 @@ import errno
 import hashlib
 import os
 
-from .compat import MICROPYTHON, b64decode, b64encode, libc, random_bytes, umask
+from .compat import b64decode, b64encode, give, link, random_bytes, sync, umask
 from .files import exists, make_folder, read_text
 from .privileges import is_root
 from .wgmessage import KEY_SIZE, key_bytes, key_text
@@ -20,32 +20,6 @@ _MODE = 0o640
 
 class BeaconKeyError(Exception):
     """The file cannot be used or made; the text says why, and nothing of what it holds."""
-
-
-if MICROPYTHON:
-    def _link(old, new):
-        if libc("i", "link", "ss")(old, new):
-            raise OSError(os.errno())
-
-    def _sync(out):
-        out.flush()
-        libc("i", "fsync", "i")(out.fileno())
-
-    def give(out, uid, gid, mode):
-        """Make an open file another user's and group's, with these permissions. OSError."""
-        if libc("i", "fchown", "iII")(out.fileno(), uid, gid) or libc("i", "fchmod", "iI")(out.fileno(), mode):
-            raise OSError(os.errno())
-else:
-    _link = os.link
-
-    def _sync(out):
-        out.flush()
-        os.fsync(out.fileno())
-
-    def give(out, uid, gid, mode):
-        """Make an open file another user's and group's, with these permissions. OSError."""
-        os.fchown(out.fileno(), uid, gid)
-        os.fchmod(out.fileno(), mode)
 
 
 def beacon_of(secret, client):
@@ -104,10 +78,10 @@ def _make(folder, path):
                 facts = os.stat(folder)
                 give(out, facts[4], facts[5], _MODE)
             out.write((b64encode(random_bytes(KEY_SIZE)) + "\n").encode())
-            _sync(out)
+            sync(out)
         finally:
             out.close()
-        _link(part, path)
+        link(part, path)
     except OSError as error:
         if error.args[0] != errno.EEXIST:
             raise

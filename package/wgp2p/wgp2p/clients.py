@@ -10,9 +10,8 @@ import errno
 import os
 
 from . import addr, process, uci
-from .beaconkey import give
 from .client import words
-from .compat import umask
+from .compat import give, sync, umask
 from .files import exists, read_text, write_private
 from .wgmessage import key_bytes
 
@@ -80,6 +79,7 @@ def _replace(path, text):
         try:
             give(out, facts[4], facts[5], facts[0] & 0o777)
             out.write(text.encode())
+            sync(out)
         finally:
             out.close()
         os.rename(part, path)
@@ -144,7 +144,8 @@ class Records:
             key_bytes(record.public_key)
             record.listen_port = int(record.listen_port)
         except (ValueError, IndexError, TypeError):
-            raise ClientError(path + " is damaged: remove the client, and add it again")
+            raise ClientError(path + " is damaged: delete this file, and take the client out of the configuration here "
+                              "and on the server by hand")
         return record
 
     def save(self, record):
@@ -380,9 +381,9 @@ class Quick:
         for path, _ in self._blocks(record):
             text = _read(path)
             before, found, rest = text.partition(begin)
-            _, closed, after = rest.partition(end)
+            _, closed, after = rest.partition(end[:-1])  # an editor may have taken the file's last line end
             if found and closed:
-                _replace(path, before + after)
+                _replace(path, before + after[1:])
                 done.append("the client in " + path)
         return done
 

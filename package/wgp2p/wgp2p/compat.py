@@ -176,6 +176,38 @@ def umask(mask):
     return _libc.func("i", "umask", "i")(mask) if MICROPYTHON else os.umask(mask)
 
 
+# -- files ----------------------------------------------------------------------------------------
+
+if MICROPYTHON:
+    def link(old, new):
+        """Give a file a second name, which no file has yet. OSError."""
+        if _libc.func("i", "link", "ss")(old, new):
+            raise OSError(os.errno())
+
+    def sync(out):
+        """What was written to an open file is on the disk when this returns."""
+        out.flush()
+        _libc.func("i", "fsync", "i")(out.fileno())
+
+    def give(out, uid, gid, mode):
+        """Make an open file another user's and group's, with these permissions. OSError."""
+        if (_libc.func("i", "fchown", "iII")(out.fileno(), uid, gid)
+                or _libc.func("i", "fchmod", "iI")(out.fileno(), mode)):
+            raise OSError(os.errno())
+else:
+    link = os.link
+
+    def sync(out):
+        """What was written to an open file is on the disk when this returns."""
+        out.flush()
+        os.fsync(out.fileno())
+
+    def give(out, uid, gid, mode):
+        """Make an open file another user's and group's, with these permissions. OSError."""
+        os.fchown(out.fileno(), uid, gid)
+        os.fchmod(out.fileno(), mode)
+
+
 def is_again(error):
     """The OSError only says: nothing there yet, or no room yet."""
     return error.args[0] in (errno.EAGAIN, EINTR)

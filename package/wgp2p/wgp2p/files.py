@@ -1,7 +1,7 @@
 """Small files of our own: written whole or not at all, readable by the daemon's user only. Tokens live in such."""
 import os
 
-from .compat import random_bytes, umask, utf8
+from .compat import random_bytes, sync, umask, utf8
 from .config import is_token
 
 _PIECE = 4096
@@ -56,7 +56,8 @@ def make_folder(path):
 
 
 def write_private(path, text):
-    """Put `text` in place of the file in one step, with mode 0600. OSError."""
+    """Put `text` in place of the file in one step, with mode 0600; after a power cut it is the old or the new one.
+    OSError."""
     folder, _, name = path.rpartition("/")
     make_folder(folder)
     part = folder + "/." + name + ".new"  # no name that a device may have
@@ -69,6 +70,7 @@ def write_private(path, text):
         umask(old)
     try:
         out.write(text.encode())
+        sync(out)
     finally:
         out.close()
     os.rename(part, path)
