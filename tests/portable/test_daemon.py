@@ -408,8 +408,12 @@ def test_doctor():
 
 def test_a_relay_table_that_nobody_uses_goes():
     publisher = "config publisher\n option interface 'wg0'\n option relay '%d'\n"
-    with Bench(publisher % 1) as bench:
+    device = "config peer\n option public_key '%s'\n option name 'router'\n option device '1'\n" % key(1)
+    with Bench(publisher % 1 + device) as bench:
         assert bench.deleted == []
-        bench.write(publisher % 0)
+        bench.write(publisher % 0 + device)
         bench.daemon.reload()
         assert bench.deleted == ["wgp2p_relay"]
+        bench.write(publisher % 1)
+        bench.daemon.reload()
+        assert bench.deleted == ["wgp2p_relay"] * 2, "no device, no relay"

@@ -16,6 +16,21 @@ def test_nothing_is_lost_on_a_reload():
     assert "chain" not in heads[0] and heads[0].count("map ") == 6
 
 
+def test_another_limit_holds_at_once():
+    """An element of `rates` keeps the limit that it was made with; nothing else is emptied."""
+    text = relayrules.script(51820, 1250)
+    assert lines(text, "flush") == [
+        "flush set inet wgp2p_relay rates4", "flush set inet wgp2p_relay rates6", "flush table inet wgp2p_relay"]
+    assert text.index("set rates6 {") < text.index("flush set") < text.index("chain")
+
+
+def test_a_packet_at_the_end_of_its_life_is_not_taken():
+    """It would be counted as one that the system has not forwarded."""
+    text = relayrules.script(51820, 0)
+    assert [len(lines(text, start)) for start in ("ip ttl > 1 udp dport set", "ip6 hoplimit > 1 udp dport set")] == [
+        1, 1] and not lines(text, "udp dport set")
+
+
 def test_every_word_is_replaced():
     for limit in (0, 1250):
         text = relayrules.script(51820, limit)

@@ -237,6 +237,23 @@ def test_many():
         assert bench.table.routes() == [(ALICE, 1, BOB)]
 
 
+def test_a_move_of_many():
+    with Bench() as bench:
+        bench.load()
+        bench.table.add([(ALICE, number, BOB) for number in range(70)] + [(EVE, number, BOB) for number in range(10)])
+        rows = [(ALICE, number, SIX) for number in range(70)]
+        bench.table.replace([(EVE, number) for number in range(10)] + [row[:2] for row in rows], rows)
+        assert bench.routes() == expected(rows) and len(bench.table.routes()) == 70, "some only go"
+        bench.table.add([(ALICE, number, SIX) for number in range(70, MOST)])
+        rows = [(ALICE, number, EVE) for number in range(MOST)]
+        bench.table.replace([row[:2] for row in rows], rows)
+        assert bench.routes() == expected(rows), "it needs no room"
+        rows = [(BOB, number, EVE) for number in range(MOST)]
+        bench.table.replace([(ALICE, number) for number in range(MOST)], rows)
+        assert bench.routes() == expected(rows)
+        raises(RelayTableError, bench.table.replace, [(ALICE, 1), (BOB, 1)], [(ALICE, 1, EVE), (ALICE, 2, EVE)])
+
+
 def test_members():
     with Bench() as bench:
         bench.table.set_members({ALICE: OWN, SIX: "2001:db8::1", BOB: None, SEVEN: OWN})
@@ -306,6 +323,7 @@ def test_a_restart_keeps_doors_until_others_are_known():
         assert [row for row in bench.sets["door4"].items()] == [row for row in before.items()
                                                                  if row[0] == key(ALICE, 0)[1][:-4]]
         assert len(bench.sets["door6"]) == 1 and len(bench.sets["members4"]) == 2
+        assert [bench.table.door(who) for who in (ALICE, SIX, BOB, EVE)] == [OWN, "2001:db8::1", None, None]
         bench.table.set_members({ALICE: "192.0.2.2", SIX: None}, [ALICE])
         assert [row[0] for row in bench.sets["door4"].values()] == [parse_ip("192.0.2.2")] and not bench.sets["door6"]
 

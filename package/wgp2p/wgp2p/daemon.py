@@ -107,7 +107,8 @@ class Daemon:
             log.warning("%s: switched off by option enabled" % self._config_path)
         elif not self._roles():
             log.warning("%s switches nothing on: add a publisher or subscriber section" % self._config_path)
-        if not [values for values in self.config.publishers if values.relay]:
+        devices = [peer for peer in self.config.peers.values() if peer.device]
+        if not devices or not [values for values in self.config.publishers if values.relay]:
             self._forget_relay()
         self._wan.configure(self.config.main)
 

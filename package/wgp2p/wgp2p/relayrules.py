@@ -13,6 +13,8 @@ forward. The kernel learns nothing by itself.
 The maps hold what is relayed right now, so a script is loaded over the table of an earlier run: what has the same
 definition stays, only the rules are made anew. Who changes a definition gives it another name: kernels before 6.2 keep
 the old one without a word.
+
+A packet that would die here of its age is not taken: it would count as lost by the forwarding.
 """
 TABLE = "wgp2p_relay"
 ROUTE_LIFE_MS = 240000  # a session ends after 180 s, and the next one has other indices
@@ -52,7 +54,7 @@ udp dport PORT goto wireguard
 @th,64,32 0x01000000 udp length 156 fib daddr type local goto initiation
 """), ("transport", """
 udp checksum 0 goto userspace
-udp dport set $ip saddr . udp sport . @th,96,32 map @port$n \
+$hops > 1 udp dport set $ip saddr . udp sport . @th,96,32 map @port$n \
 $ip daddr set $ip saddr . udp sport . @th,96,32 map @address$n meta mark set RELAYED notrack counter name "in$n" accept
 goto userspace
 """), ("userspace", """
@@ -83,8 +85,9 @@ drop
 """))
 _LIMIT = "update @rates$n { $ip saddr . udp sport . $ip daddr . udp dport limit rate over %d kbytes/second } drop"
 _FAMILIES = (  # a network of IPv6 is what one customer has
-    {"$ip": "ip", "$n": "4", "$proto": "ipv4", "$type": "ipv4_addr", "$source": "ip saddr"},
-    {"$ip": "ip6", "$n": "6", "$proto": "ipv6", "$type": "ipv6_addr", "$source": "ip6 saddr & ffff:ffff:ffff:ffff::"})
+    {"$ip": "ip", "$n": "4", "$proto": "ipv4", "$type": "ipv4_addr", "$hops": "ip ttl", "$source": "ip saddr"},
+    {"$ip": "ip6", "$n": "6", "$proto": "ipv6", "$type": "ipv6_addr", "$hops": "ip6 hoplimit",
+     "$source": "ip6 saddr & ffff:ffff:ffff:ffff::"})
 
 
 def script(port, limit_kbytes):
@@ -97,8 +100,10 @@ def script(port, limit_kbytes):
     words = (("PORT", "%d" % port), ("MASK", "0x%08x" % MARK_MASK), ("RELAYED", "0x%08x" % RELAYED),
              ("INITIATION", "0x%08x" % INITIATION), ("USERSPACE", "0x%08x" % USERSPACE), ("HINT", "0x%08x" % HINT),
              ("LIMIT\n", _LIMIT % limit_kbytes + "\n" if limit_kbytes else ""))
-    lines = ["table inet %s {" % TABLE] + _lines(_SETS) + ["}", "flush table inet " + TABLE,
-                                                           "table inet %s {" % TABLE]
+    # An element keeps the limit that it was made with.
+    lines = ["table inet %s {" % TABLE] + _lines(_SETS) + ["}"]
+    lines += ["flush set inet %s rates%s" % (TABLE, family) for family in ("4", "6")]
+    lines += ["flush table inet " + TABLE, "table inet %s {" % TABLE]
     for name, rules in _CHAINS:
         for word, value in words:
             rules = rules.replace(word, value)

@@ -205,6 +205,10 @@ class RelayTable:
                 _put_member(changes, endpoint, self._members[endpoint])
             self._commit(changes)
 
+    def door(self, endpoint):
+        """The server's own address for this member, as told or as an earlier daemon left it; None."""
+        return self._members.get(endpoint, (None, False))[0]
+
     # -- routes -----------------------------------------------------------------------------------
 
     def add(self, routes):
@@ -217,7 +221,10 @@ class RelayTable:
         if not self.ready:
             raise RelayTableError(self.problem or "the table is not loaded")
         now = self._loop.now()
-        self._purge(now, len(add))
+        gone = set([name for name in delete if name in self._routes])
+        self._purge(now, len(add) - len(gone))
+        come = set([row[:2] for row in add])
+        delete = [name for name in delete if name not in come]  # what comes again is put in its place below
         for i in range(0, max(len(delete), len(add)), _PIECE):
             changes = _Changes()
             for source, index in delete[i:i + _PIECE]:
