@@ -38,8 +38,8 @@ class World:
     def hear(self, peer, endpoint):
         self.wireguard.hear("wg0", peer, endpoint)
 
-    def update(self):
-        self.registry.update(0, self.wireguard.devices["wg0"])
+    def update(self, now=0):
+        self.registry.update(now, self.wireguard.devices["wg0"])
         return self.members.update(self.config, self.registry, self.serves)
 
 
@@ -95,6 +95,24 @@ def test_two_at_one_place():
     assert world.members.at(PHONE_AT) == [PHONE, LAPTOP], "the last to come at the end"
     assert world.members.between(PHONE_AT, AWAY) == [(LAPTOP, ROUTER), (PHONE, ROUTER)]
     assert world.members.between(PHONE_AT, OTHER_AT) == [(PHONE, OTHER)]
+
+
+def test_who_falls_silent_did_not_come_later():
+    world = World()
+    world.update()
+    world.hear(LAPTOP, PHONE_AT)
+    world.update()
+    world.hear(PHONE, AWAY)
+    world.update()
+    world.hear(PHONE, PHONE_AT)
+    world.update()
+    assert world.members.at(PHONE_AT) == [LAPTOP, PHONE]
+    for now in range(10000, 60000, 10000):
+        world.hear(PHONE, PHONE_AT)
+        world.update(now)
+    entries = world.registry.entries
+    assert entries[LAPTOP].quiet and entries[LAPTOP].seq > entries[PHONE].seq
+    assert world.members.at(PHONE_AT) == [LAPTOP, PHONE] and world.members.who(PHONE_AT) == PHONE
 
 
 def test_who_leaves():

@@ -39,6 +39,7 @@ class FakeTable:
         self.changed = changed
         self.ready, self.problem, self.forwarding = False, None, True
         self.held, self.members, self.wanted, self.transactions = {}, {}, "untouched", []
+        self.left_doors = {}  # by an earlier daemon
         self.refuse = self.closed = False
         self.count, self.rows, self.lost = {False: (0, 0), True: (0, 0)}, [], set()
 
@@ -54,6 +55,9 @@ class FakeTable:
 
     def set_members(self, members, devices):
         self.members, self.devices = dict(members), sorted(devices)
+
+    def door(self, endpoint):
+        return self.members.get(endpoint) or self.left_doors.get(endpoint)
 
     def replace(self, delete=(), add=()):
         if self.refuse:
@@ -441,6 +445,16 @@ def _added(bench, number):
     return key(number)
 
 
+def test_who_is_called_is_whom_mac1_names():
+    with Bench() as bench:
+        bench.move(LAPTOP, PHONE_AT)
+        bench.call(ROUTER_AT, PHONE, 7)
+        bench.move(LAPTOP, LAPTOP_AT)
+        assert bench.lane(PHONE_AT, ROUTER_AT) == [7], "the laptop came later, but is not meant"
+        bench.move(PHONE, AWAY)
+        assert bench.table.held == {(AWAY, 7): ROUTER_AT}
+
+
 def test_response_needs_its_initiation():
     with Bench() as bench:
         bench.call(PHONE_AT, ROUTER, 7)
@@ -585,6 +599,21 @@ def test_permission_that_is_withdrawn():
         assert len(bench.raw.sent) == 2
 
 
+def test_a_move_asks_nothing_about_others():
+    with Bench() as bench:
+        bench.handshake(7, 9)
+        bench.handshake(70, 90, LAPTOP_AT)
+        asked = []
+
+        def serves(one, other):
+            asked.append(other)
+            return Publisher.serves(bench, one, other)
+
+        bench.serves = serves
+        bench.move(PHONE, AWAY)
+        assert PHONE in asked and LAPTOP not in asked, "with hundreds of clients it would take long"
+
+
 def test_doors():
     with Bench() as bench:
         bench.routes["203.0.113.3"] = "192.0.2.101"
@@ -600,6 +629,27 @@ def test_doors():
         assert bench.table.members[AWAY] == KNOCKED, "the same server for it wherever it is"
         bench.move(PHONE, SIX)
         assert bench.table.members[SIX] == OWN_6
+
+
+def test_a_packet_that_is_for_nobody_tells_no_door():
+    with Bench() as bench:
+        bench.handshake()
+        for message in (b"\x01\0\0\0" + bytes(144), initiation(key(99), 1)):  # a forged source is all it takes
+            bench.hear(INITIATION, PHONE_AT, message, KNOCKED)
+            bench.loop.advance(5000)
+        bench.handshake(8, 10, ROUTER_AT, PHONE_AT, PHONE)
+        assert bench.table.members[PHONE_AT] == OWN == bench.raw.sent[0][0]
+
+
+def test_a_door_that_is_known_after_a_longer_search():
+    with Bench() as bench:
+        for number in range(20, 40):
+            bench.wireguard.hear("wg0", _added(bench, number), "203.0.113.200:%d" % (1000 + number))
+        bench.update()
+        bench.hear(INITIATION, ROUTER_AT, initiation(LAPTOP, 7), KNOCKED)
+        assert not bench.raw.sent and bench.table.members[ROUTER_AT] is None
+        bench.loop.advance(1000)
+        assert bench.raw.sent and bench.table.members[ROUTER_AT] == KNOCKED
 
 
 def test_door_by_route_is_asked_again():
@@ -634,6 +684,18 @@ def test_adopted_after_a_restart():
         assert bench.lane(ROUTER_AT, AWAY) == list(range(102, 110)), "they count"
 
 
+def test_doors_of_an_earlier_run():
+    bench = Bench(ready=False)
+    with bench:
+        bench.table.held = {(ROUTER_AT, 7): PHONE_AT, (PHONE_AT, 9): ROUTER_AT}
+        bench.table.left_doors = {PHONE_AT: KNOCKED, AWAY: KNOCKED}
+        bench.table.load()
+        assert bench.table.members[PHONE_AT] == KNOCKED, "what goes on in the kernel keeps its source"
+        assert bench.table.members[ROUTER_AT] == OWN and bench.table.members[LAPTOP_AT] is None
+        bench.handshake(8, 10, ROUTER_AT, PHONE_AT, PHONE)
+        assert bench.raw.sent[0][0] == KNOCKED == bench.table.members[PHONE_AT]
+
+
 # -- sessions that a device tells ---------------------------------------------------------------------
 
 def test_session():
@@ -664,11 +726,46 @@ def test_sessions_have_a_quota():
     with Bench() as bench:
         for turn in range(10):
             assert bench.relay.session(ROUTER, PHONE, [[turn * 4 + i, 1000 + turn * 4 + i] for i in range(4)]) == ""
+            assert len(bench.table.transactions) == turn + 1, "all in one"
+            bench.loop.advance(1000)
         assert len(bench.lane(PHONE_AT, ROUTER_AT)) == len(bench.lane(ROUTER_AT, PHONE_AT)) == ROUTES_MOST
         assert bench.lane(PHONE_AT, ROUTER_AT)[-4:] == [36, 37, 38, 39]
         bench.relay.session(ROUTER, PHONE, [[500, 501]])
         there = bench.lane(PHONE_AT, ROUTER_AT)
         assert 32 in there and 35 not in there, "the newest of a list stays longest"
+
+
+def test_sessions_make_room_once_a_second():
+    """What goes takes the kernel long."""
+    with Bench() as bench:
+        for index in range(ROUTES_MOST + 1):
+            assert bench.relay.session(ROUTER, PHONE, [[index, 100 + index]]) == ""
+        assert bench.relay.session(ROUTER, PHONE, [[50, 51]]) == "too many sessions within a second"
+        assert bench.relay.session(ROUTER, PHONE, [[8, 108], [7, 107]]) == "", "these are known"
+        assert bench.relay.session(ROUTER, LAPTOP, [[50, 51]]) == "", "others are not held up"
+        bench.loop.advance(999)
+        before = dict(bench.table.held)
+        assert bench.relay.session(ROUTER, PHONE, [[50, 52]]) != "" and bench.table.held == before
+        assert len(bench.handshake(60, 61)) == 2, "handshakes have a limit of their own"
+        assert bench.relay.session(ROUTER, PHONE, [[50, 52]]) == ""
+
+
+def test_what_is_refused_is_not_remembered():
+    """Else routes would stay in the table that no quota knows of."""
+    with Bench() as bench:
+        assert bench.relay.session(ROUTER, LAPTOP, [[499, 500]]) == ""
+        for index in range(0, 60, 3):
+            bench.loop.advance(1000)
+            assert bench.relay.session(ROUTER, PHONE, [[index, index]]) == ""
+            before = dict(bench.table.held)
+            assert bench.relay.session(ROUTER, PHONE, [[index + 1, 500]]) != "", "it is the laptop's"
+            assert bench.relay.session(ROUTER, PHONE, [[index + 1, 500], [index + 2, index + 2]]) != ""
+            bench.table.refuse = True
+            bench.loop.advance(1000)
+            assert bench.relay.session(ROUTER, PHONE, [[index + 1, index + 1]]) != ""
+            bench.table.refuse = False
+            assert bench.table.held == before, "all or none"
+        assert bench.lane(PHONE_AT, ROUTER_AT) == bench.lane(ROUTER_AT, PHONE_AT) == list(range(36, 60, 3))
 
 
 def test_session_takes_nothing_from_others():

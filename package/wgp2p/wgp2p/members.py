@@ -5,6 +5,7 @@ a device and its clients: never from client to client, never from device to devi
 """
 from .addr import parse_endpoint
 
+ROOM_EVERY_MS = 1000
 _PAST_MOST = 256
 
 
@@ -21,6 +22,7 @@ class Member:
         self.endpoint = endpoint
         self.door, self.knocked = None, False
         self.hinted_ms = None
+        self.came = 0  # the registry's number of when it came to its endpoint
 
     def is_ipv6(self):
         """Whether it is reached by IPv6."""
@@ -48,6 +50,7 @@ class Lane:
         self.source, self.target = source, target  # keys
         self.indices = []  # the oldest first
         self.called_ms = None
+        self._room_ms = None  # when sessions that were told made room
         self.initiations = self.packets = self.bytes = 0  # that went through here
         self._level = self._level_ms = 0
 
@@ -58,6 +61,13 @@ class Lane:
         if self._level > rate // 4:
             return False
         self._level += size
+        return True
+
+    def may_make_room(self, now):
+        """Whether routes may go now for sessions that are told: at most once a second."""
+        if self._room_ms is not None and now - self._room_ms < ROOM_EVERY_MS:
+            return False
+        self._room_ms = now
         return True
 
 
@@ -92,10 +102,11 @@ class Members:
             changed.append(key)
             member = self.by_key.get(key)
             if member is None:
-                self.by_key[key] = Member(key, endpoint)
+                member = self.by_key[key] = Member(key, endpoint)
+                member.came = registry.entries[key].seq
             elif member.endpoint != endpoint:
                 left[key] = member.endpoint
-                member.endpoint = endpoint
+                member.endpoint, member.came = endpoint, registry.entries[key].seq
         self._note(registry, left)
         return changed, left
 
@@ -122,7 +133,7 @@ class Members:
             self._places.setdefault(member.endpoint, []).append(member.key)
         for keys in self._places.values():
             if len(keys) > 1:
-                keys.sort(key=lambda key: registry.entries[key].seq)
+                keys.sort(key=lambda key: self.by_key[key].came)
 
     def may(self, one, other):
         """Whether packets go between these two keys."""
@@ -139,7 +150,35 @@ class Members:
         return [(one, other) for one in reversed(self.at(source)) for other in reversed(self.at(target))
                 if self.may(one, other)]
 
+    def doors(self):
+        """{endpoint: the door of who is there, or None}"""
+        found = {}
+        for member in self.by_key.values():
+            found[member.endpoint] = member.door or found.get(member.endpoint)
+        return found
+
+    def device_endpoints(self):
+        """Where devices are."""
+        return [self.by_key[key].endpoint for key in self.devices if key in self.by_key]
+
     def who(self, endpoint):
         """The key of who is there, or was there last; None."""
         keys = self.at(endpoint)
         return keys[-1] if keys else self._past.get(endpoint)
+
+    def pairs(self, lanes, rows):
+        """What went to and fro: `lanes` have counted what went through the daemon, `rows` are what the kernel has
+        counted, (source, target, packets, bytes). [{"a": device, "b": client, "packets", "bytes", "initiations"}]"""
+        counts = [(lane.source, lane.target, lane.packets, lane.bytes, lane.initiations) for lane in lanes]
+        for source, target, packets, size in rows:
+            one, other = self.who(source), self.who(target)
+            if one is not None and other is not None and self.may(one, other):
+                counts.append((one, other, packets, size, 0))
+        found = {}
+        for one, other, packets, size, initiations in counts:
+            name = (one, other) if one in self.devices else (other, one)
+            row = found.setdefault(name, {"a": name[0], "b": name[1], "packets": 0, "bytes": 0, "initiations": 0})
+            row["packets"] += packets
+            row["bytes"] += size
+            row["initiations"] += initiations
+        return [found[name] for name in sorted(found)]

@@ -37,8 +37,8 @@ def _own_ip(ip):
         return None
 
 
-def _is_index(value):
-    return type(value) is int and 0 <= value < 1 << 32
+def _is_session(row):
+    return isinstance(row, list) and [type(index) is int and 0 <= index < 1 << 32 for index in row] == [True, True]
 
 
 class Relay:
@@ -77,7 +77,8 @@ class Relay:
     def update(self):
         """Take what the view knows now. Called after every look that changed something, and after a reload."""
         view = self._view
-        if view.config is not self._config:
+        configured = view.config is not self._config
+        if configured:
             self._config = view.config
             for forwarding in self._forwarding:
                 forwarding.again()
@@ -87,19 +88,22 @@ class Relay:
             self._receivers.keep(self._members.by_key)
             for key in news[0]:
                 self._receivers.changed(key)
-            self._follow(news[1])
+            self._follow(news[1], configured)
         self._stand()
 
-    def _follow(self, left):
+    def _follow(self, left, configured):
         """Members have moved, come or gone (left: {key: endpoint}): their routes go with them, all at once."""
         delete, add = [], []
         for name in list(self._lanes):
             lane = self._lanes[name]
-            source, target = self._members.by_key.get(lane.source), self._members.by_key.get(lane.target)
-            before = left.get(lane.source) or source.endpoint
-            allowed = source is not None and target is not None and self._members.may(lane.source, lane.target)
-            if allowed and lane.source not in left and lane.target not in left:
+            stays = lane.source not in left and lane.target not in left
+            if stays and not configured:
                 continue
+            source, target = self._members.by_key.get(lane.source), self._members.by_key.get(lane.target)
+            allowed = source is not None and target is not None and self._members.may(lane.source, lane.target)
+            if stays and allowed:
+                continue
+            before = left.get(lane.source) or source.endpoint
             lane.indices = self._alive(lane, before)
             delete += [(before, index) for index in lane.indices]
             if allowed:
@@ -177,16 +181,19 @@ class Relay:
             else:
                 strange.append((source, index))
         for member in self._members.by_key.values():
+            door = self._table.door(member.endpoint)
+            if door and member.door is None and not member.is_ipv6():  # where it knocked in an earlier life
+                member.knock(door)
             if self._is_busy(member.key):
                 member.find_door(_own_ip)
         self._tell_members()
         if strange:
             self._change(strange, [])
 
-    def _try(self, call, otherwise):
+    def _try(self, call, otherwise, *arguments):
         """What the table answers, `otherwise` when it cannot (it takes care of itself)."""
         try:
-            return call()
+            return call(*arguments)
         except RelayTableError as error:
             log.debug("relay: %s" % error)
             return otherwise
@@ -197,11 +204,7 @@ class Relay:
 
     def _tell_members(self):
         self._ways, self._news = {}, False
-        doors = {}
-        for member in self._members.by_key.values():
-            doors[member.endpoint] = member.door or doors.get(member.endpoint)
-        devices = [self._members.by_key[key].endpoint for key in self._members.devices if key in self._members.by_key]
-        self._try(lambda: self._table.set_members(doors, devices), None)
+        self._try(self._table.set_members, None, self._members.doors(), self._members.device_endpoints())
 
     # -- routes ---------------------------------------------------------------------------------------
 
@@ -210,27 +213,37 @@ class Relay:
             self._lanes[name] = Lane(*name)
         return self._lanes[name]
 
-    def _add(self, rows):
-        """Make routes, ((source key, target key), index), where they are not; the oldest of a lane makes room. Whether
-        they are there: an index that leads elsewhere is left alone."""
-        delete, add = [], []
+    def _add(self, rows, told=False):
+        """Make routes, ((source key, target key), index), where they are not, all of them or none; the oldest of a lane
+        make room. Gives "" or what is wrong: an index that leads elsewhere is left alone. The kernel takes 100 times as
+        long for what goes as for what comes, so a device that tells must not make it go on and on."""
+        delete, add, indices, now = [], [], {}, self._loop.now()
         for name, index in rows:
             source, target = self._members.by_key[name[0]], self._members.by_key[name[1]]
             lane, there = self._lane(name), self._table.target(source.endpoint, index)
-            if there is not None:
-                if there != target.endpoint or index not in lane.indices:
-                    return False
-                continue
-            alive = [old for old in self._alive(lane, source.endpoint) if old != index]
-            excess = max(0, len(alive) + 1 - ROUTES_MOST)
-            delete += [(source.endpoint, old) for old in alive[:excess]]
-            lane.indices = alive[excess:] + [index]
-            add.append((source.endpoint, index, target.endpoint))
-            self._news = source.find_door(_own_ip) or self._news
-            self._news = target.find_door(_own_ip) or self._news
+            if there is not None and (there != target.endpoint or index not in lane.indices):
+                return "the relay cannot take this session"
+            alive = indices.setdefault(name, self._alive(lane, source.endpoint))
+            if index not in alive:
+                alive.append(index)
+                add.append((source.endpoint, index, target.endpoint))
+        if not add:
+            return ""
+        for name in [name for name in indices if len(indices[name]) > ROUTES_MOST]:
+            if told and not self._lanes[name].may_make_room(now):
+                return "too many sessions within a second"
+            source = self._members.by_key[name[0]].endpoint
+            delete += [(source, old) for old in indices[name][:-ROUTES_MOST]]
+            indices[name] = indices[name][-ROUTES_MOST:]
+        for key in set([key for name in indices for key in name]):
+            self._news = self._members.by_key[key].find_door(_own_ip) or self._news
         if self._news:
             self._tell_members()
-        return not add or self._change(delete, add)
+        if not self._change(delete, add):
+            return "the relay cannot take this session"
+        for name in indices:
+            self._lanes[name].indices = indices[name]
+        return ""
 
     def session(self, device, client, sessions):
         """A device says which sessions it has with its client: [[index in packets to it, index in those to the client],
@@ -239,18 +252,17 @@ class Relay:
             return "there is no relay"
         if not isinstance(sessions, list) or len(sessions) > SESSIONS_MOST:
             return "sessions must be a list of at most %d" % SESSIONS_MOST
-        for row in sessions:
-            if not isinstance(row, list) or len(row) != 2 or not _is_index(row[0]) or not _is_index(row[1]):
-                return "a session is two whole numbers from 0 to 4294967295"
+        if [row for row in sessions if not _is_session(row)]:
+            return "a session is two whole numbers from 0 to 4294967295"
         if device not in self._members.devices or not self._members.may(device, client):
             return "this is no client of yours"
         for key, name in ((device, "you are"), (client, "the client is")):
             if key not in self._members.by_key:
                 return "nobody knows where %s" % name
+        rows = []
         for ours, theirs in reversed(sessions):
-            if not self._add([((client, device), ours), ((device, client), theirs)]):
-                return "the relay cannot take this session"
-        return ""
+            rows += [((client, device), ours), ((device, client), theirs)]
+        return self._add(rows, True)
 
     # -- packets --------------------------------------------------------------------------------------
 
@@ -266,14 +278,10 @@ class Relay:
         keys = self._members.at(source)
         if not keys or not self.active:
             return
-        for key in keys:
-            if own_ip is not None and self._members.by_key[key].knock(own_ip):
-                self._news = True
         search = self._receivers.begin(
             keys[-1], message, lambda other: bool([key for key in keys if self._members.may(key, other)]))
-        if search.found is not None and search.found == self._receivers.own:  # the first that is tried
-            self._view.addressed(source)
-        elif search.over:
+        search.own_ip = own_ip
+        if search.over:
             self._call(search)
         elif self._slice_timer is None:
             self._slice_timer = self._loop.call_later(_PAUSE_MS, self._search_on)
@@ -289,18 +297,25 @@ class Relay:
         self._slice_timer = self._loop.call_later(_PAUSE_MS, self._search_on) if self._receivers.pending() else None
 
     def _call(self, search):
-        """Send an initiation on to whom it is for."""
+        """Send an initiation on to whom it is for. One that is for somebody tells where its sender has the server, too:
+        what anybody can make up, without a public key, tells nothing."""
         caller, called = self._members.by_key.get(search.sender), self._members.by_key.get(search.found)
-        if caller is None or called is None:  # it is for nobody that is known
+        if caller is None or search.found is None:
             return
-        names = self._members.between(caller.endpoint, called.endpoint)
+        for key in self._members.at(caller.endpoint) if search.own_ip is not None else ():
+            self._news = self._members.by_key[key].knock(search.own_ip) or self._news
+        if search.found == self._receivers.own:
+            self._view.addressed(caller.endpoint)
+        if called is None:
+            return
+        names = [name for name in self._members.between(caller.endpoint, called.endpoint) if name[1] == search.found]
         if not names:
             return
         lane, now = self._lane(names[0]), self._loop.now()
         if lane.called_ms is not None and now - lane.called_ms < CALL_EVERY_MS:
             return
         lane.called_ms = now
-        if self._add([((lane.target, lane.source), wgpacket.sender(search.message))]):
+        if not self._add([((lane.target, lane.source), wgpacket.sender(search.message))]):
             lane.initiations += 1
             self._send(caller.endpoint, called.endpoint, search.message)
 
@@ -318,7 +333,7 @@ class Relay:
         """The answer to an initiation tells the index of the other direction; whether it may go on."""
         for name in self._members.between(source, target):
             if name in self._lanes and wgpacket.receiver(message) in self._lanes[name].indices:
-                return self._add([((name[1], name[0]), wgpacket.sender(message))])
+                return not self._add([((name[1], name[0]), wgpacket.sender(message))])
         return False
 
     def _send(self, source, target, message):
@@ -368,7 +383,8 @@ class Relay:
                     if members[lane.source].is_ipv6() == members[lane.target].is_ipv6()])
         for ipv6 in busy:
             forwarding = self._forwarding[ipv6]
-            before, problem = forwarding.problem, forwarding.check(self._loop.now(), self._counters(ipv6))
+            before, problem = forwarding.problem, forwarding.check(
+                self._loop.now(), self._try(self._table.counters, None, ipv6))
             if not problem:
                 self._table.regain_forwarding(ipv6)
                 continue
@@ -377,34 +393,19 @@ class Relay:
                     self._view.values.interface, problem))
             self._table.lose_forwarding(ipv6)
 
-    def _counters(self, ipv6):
-        return self._try(lambda: self._table.counters(ipv6), None)
-
     # -- for people -----------------------------------------------------------------------------------
 
     def status(self):
         """What `wgp2p status --json` says of the relay."""
-        pairs, routes = {}, 0
-        for lane in self._lanes.values():
-            self._count(pairs, lane.source, lane.target, lane.packets, lane.bytes, lane.initiations)
-            routes += len(self._alive(lane, self._members.by_key[lane.source].endpoint))
-        for source, target, packets, size in self._try(self._table.pairs, []) if self.active else []:
-            one, other = self._members.who(source), self._members.who(target)
-            if one is not None and other is not None and self._members.may(one, other):
-                self._count(pairs, one, other, packets, size, 0)
+        lanes = list(self._lanes.values())
+        pairs = self._members.pairs(lanes, self._try(self._table.pairs, []) if self.active else [])
+        routes = sum([len(self._alive(lane, self._members.by_key[lane.source].endpoint)) for lane in lanes])
         state = "off" if not self.active else "kernel" if self._table.forwarding else "userspace"
         problems = [self._ears_problem, self._table.problem]
         if state == "userspace":
             problems = [forwarding.problem for forwarding in self._forwarding]
         return {"state": state, "problem": ", ".join([problem for problem in problems if problem]),
-                "pairs": [pairs[name] for name in sorted(pairs)], "routes": routes}
-
-    def _count(self, pairs, one, other, packets, size, initiations):
-        a, b = (one, other) if one in self._members.devices else (other, one)
-        row = pairs.setdefault((a, b), {"a": a, "b": b, "packets": 0, "bytes": 0, "initiations": 0})
-        row["packets"] += packets
-        row["bytes"] += size
-        row["initiations"] += initiations
+                "pairs": pairs, "routes": routes}
 
     def close(self, done):
         """Relay nothing any more; `done()` when the table is gone, within 2 s."""
