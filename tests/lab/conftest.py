@@ -61,6 +61,8 @@ def make_lab(request):
         assert not made, "one lab a test"
         start = time.monotonic()
         lab = Topology(**arguments)
+        # All others are about direct paths, and their clients have the profile of the two-peer kind.
+        lab.relays = "relay" in request.module.__name__
         made.append(lab)
         lab.up()
         print(f"lab up in {time.monotonic() - start:.1f} s")

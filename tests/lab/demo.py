@@ -21,8 +21,9 @@ VM_LIMIT_S = 240
 INTRODUCTION = """
 A phone has the WireGuard app and nothing else. It wants to reach a router
 behind its provider's NAT, without a public address or an open port. Both reach
-a small public server, but what they send each other shall not go through it.
-With wgp2p on server and router they talk directly, wherever the phone goes.
+a small public server. With wgp2p on server and router they talk directly where
+that is possible, and through the server where it is not, with one profile on
+the phone. The server cannot read a word of it.
 """
 
 

@@ -42,8 +42,8 @@ def topology(addresses, network=None, link="", server="", router="", seen=""):
     """The picture of who is where.
 
     addresses: {"hotel", "mobile", "office", "router": internet address}; network: where the phone is, None while
-    it is off; link: the word between phone and router ("direct", "no path"), "" for none; server and router: what
-    runs there, as text; seen: the endpoint at which the server sees the phone."""
+    it is off; link: the word between phone and router ("direct", "relay", "no path"), "" for none; server and router:
+    what runs there, as text; seen: the endpoint at which the server sees the phone."""
     canvas = Canvas(78, 16)
     canvas.box(23, 0, 33, "public server: WireGuard and", "wgp2p (publisher)", server)
     if seen:
@@ -65,7 +65,8 @@ def topology(addresses, network=None, link="", server="", router="", seen=""):
         _join(canvas, left)
     if link:
         room = RIGHT - left - BOX - 2
-        line, ends = ("═", "◄►") if link == "direct" else ("·", "··")
+        line, ends = {"direct": ("═", "◄►"), "relay": ("─", "◄►")}.get(link, ("·", "··"))
+        link = {"relay": "relayed by the server"}.get(link, link)
         canvas.text(left + BOX, 13, ends[0] + f" {link} ".center(room, line) + ends[1])
     return canvas.lines()
 

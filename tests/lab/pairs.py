@@ -13,6 +13,7 @@ def token_of(device):
 
 def publisher_config(lab, server, excluded=(), clients=None, **options):
     """The public server's configuration: every device of the lab may ask."""
+    options.setdefault("relay", "1" if lab.relays else "0")
     keep = lab.folder / server / "keep"
     (keep / "tokens").mkdir(parents=True, exist_ok=True)
     sections = [("wgp2p", "global", {"keep_dir": keep, "log_level": "debug"}),

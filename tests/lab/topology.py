@@ -64,6 +64,7 @@ class Topology:
         self._numbers.update((name, 31 + n) for n, name in enumerate(others))
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="wgp2p-lab-"))
         self.dns = None  # DnsServer, while the lab is up
+        self.relays = True  # whether publishers relay unless told otherwise
         self.daemons = []
 
     # -- addresses ----------------------------------------------------------------------------------
