@@ -222,7 +222,8 @@ class Link:
 
     def tell_session(self, key, sessions):
         """Tell the relay which sessions we have with a client: [[index towards us, index towards it], ...]; whether
-        that is possible now. Nobody waits for the answer: without it the relay learns a session with its next handshake."""
+        that is possible now. Nobody waits for the answer: without it the relay learns a session with its next
+        handshake."""
         possible = self.relays and self.connected_ms is not None and len(self._told) < _TOLD_MOST
         if possible:
             body = json.dumps({"public_key": key, "sessions": sessions}).encode()
