@@ -51,7 +51,8 @@ def test_random_roams(make_lab, interpreter, request):
             upgrades.append(time.monotonic() - begin)
         print(f"{number:3} {before} -> {network:5} {took:6.2f} s, heard by the server "
               f"{heard - moved if heard else -1:5.2f} s, {NETWORKS[network]} {time.monotonic() - begin:.2f} s later")
-        time.sleep(chance.uniform(0.5, 3))  # people's pauses: any moment of every timer
+        # People's pauses: any moment of every timer. (A publisher takes one hint in 5 s, so no sooner than that.)
+        time.sleep(max(0.5, moved - time.monotonic() + chance.uniform(6, 9)))
     told("first packet at the server -> first answer", known)
     told("roam while busy on the relay -> first answer", busy)
     told("roam while direct -> first answer", others)
