@@ -214,3 +214,35 @@ def test_policy_relay_comes_back_with_the_relay():
     world.path.relays_at(world.now, {"a": RELAY})
     world.look()
     world.until(lambda: relayed(world), 5000)
+
+
+def test_another_servers_relay_is_no_direct_path():
+    world = settled(SYMMETRIC)
+    other, since = "203.0.113.11:51820", world.now + 1
+    for number in range(20):  # the freshest word is now of this publisher, now of that
+        world.path.relays_at(world.now, {"a": other if number % 2 else RELAY, "b": RELAY if number % 2 else other})
+        world.path.observe(world.now, "b", SYMMETRIC.seen, 0, False)
+        world.look()
+        world.run(1000)
+    assert world.states(since) == [] and world.endpoints_set(since) == [] and relayed(world)
+    world.path.punch(world.now)
+    world.look()
+    world.endpoint, world.rx = other, world.rx + 100  # it is called through one, and answers through the other
+    world.look()
+    assert world.path.state == RELAYED and world.path.relay == other
+
+
+def test_what_the_relay_still_has_under_way_is_overcome_quietly():
+    world = settled(SYMMETRIC)
+    world.network, world.busy = HOME, True
+    world.path.observe(world.now, "a", HOME.seen, 0, False)
+    world.until(lambda: world.path.state == DIRECT, 15000)
+    since = world.now + 1
+    for _ in range(4):
+        world._device_hears_relay("data", world.client.sends)
+        world.path.tried(world.now)
+        world.look()
+        assert world.endpoint == HOME.seen
+        world.run(100)
+    world.run(MINUTE)
+    assert world.states(since) == [] and world.connected()

@@ -149,6 +149,8 @@ class Path:
         seen = best.endpoint if best else None
         relaying = self._sightings.best(self._relays)
         relay = self._relays[relaying.source] if relaying and self.options.path != "direct" else None
+        if relay is not None and seen == self.seen and self._confirmed and self._is_relay(self._target):
+            relay = self._target  # what works stays: the freshest word changes all the time
         if (seen, relay) == (self.seen, self.relay):
             return
         moved, before = seen != self.seen, self.relay
@@ -165,6 +167,9 @@ class Path:
         if self._stand == self._rx_endpoint == seen and self._takes_direct():
             self._target = seen
         self._confirmed = self._works(now)
+
+    def _is_relay(self, endpoint):
+        return endpoint in self._relays.values()
 
     def _takes_direct(self):
         return self.options.path != "relay"
@@ -220,9 +225,12 @@ class Path:
         self._asked = None
 
     def _received(self, now, endpoint):
-        self.rx_ms, self._rx_endpoint, self._stand = now, endpoint, endpoint
-        self._doubt, self._probes = False, 0
+        self.rx_ms, self._doubt, self._probes = now, False, 0
         late = endpoint in self._left and now - self._left[endpoint] < IN_FLIGHT_MS
+        if late and self._confirmed and self._is_relay(endpoint) and self._stand == self._rx_endpoint == self._target:
+            self._astray = True  # the direct path works, and what the relay still had under way has turned it back
+            return
+        self._rx_endpoint = self._stand = endpoint
         if endpoint in self._left and not late:
             del self._left[endpoint]  # it came back, or never went: WireGuard knows better
         if self.relay is not None and not late:
@@ -234,11 +242,12 @@ class Path:
 
     def _follow(self, now, endpoint):
         """The client answers: where it does, relay or not, is where the path belongs."""
-        if endpoint == self.relay:
-            self._target = endpoint
+        if self._is_relay(endpoint):
+            self._target = self.relay = endpoint
         elif self._target == self.relay and self._takes_direct():
             self._target = endpoint
-            self._sightings.leave(now, self.relay)
+            for relay in self._relays.values():
+                self._sightings.leave(now, relay)
 
     # -- decisions --------------------------------------------------------------------------------------
 
@@ -388,7 +397,7 @@ class Path:
                          "never connected to the public server" if len(self._sightings) else "no publisher knows it")
         elif not online:
             self._become(now, OFFLINE, "not seen by the public server")
-        elif self._stand == self.relay is not None and (self._confirmed or self._works(now)):
+        elif self._is_relay(self._stand) and (self._confirmed or self._works(now)):
             self._become(now, RELAY, "through the public server" + (
                 "" if self._takes_direct() else ", as option path says"))
         elif self._confirmed or self._works(now):
