@@ -242,7 +242,8 @@ def test_a_move_of_many():
         bench.load()
         bench.table.add([(ALICE, number, BOB) for number in range(70)] + [(EVE, number, BOB) for number in range(10)])
         rows = [(ALICE, number, SIX) for number in range(70)]
-        bench.table.replace([(EVE, number) for number in range(10)] + [row[:2] for row in rows], rows)
+        bench.table.replace([[EVE, number] for number in range(10)] + [row[:2] for row in rows],
+                            [list(row) for row in rows])
         assert bench.routes() == expected(rows) and len(bench.table.routes()) == 70, "some only go"
         bench.table.add([(ALICE, number, SIX) for number in range(70, MOST)])
         rows = [(ALICE, number, EVE) for number in range(MOST)]

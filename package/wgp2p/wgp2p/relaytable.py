@@ -221,9 +221,9 @@ class RelayTable:
         if not self.ready:
             raise RelayTableError(self.problem or "the table is not loaded")
         now = self._loop.now()
-        gone = set([name for name in delete if name in self._routes])
-        self._purge(now, len(add) - len(gone))
-        come = set([row[:2] for row in add])
+        delete = [(source, index) for source, index in delete]
+        self._purge(now, len(add) - len(set([name for name in delete if name in self._routes])))
+        come = set([(source, index) for source, index, _ in add])
         delete = [name for name in delete if name not in come]  # what comes again is put in its place below
         for i in range(0, max(len(delete), len(add)), _PIECE):
             changes = _Changes()
