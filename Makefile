@@ -31,12 +31,13 @@ lint: ## ruff, shellcheck, mpy-cross, and the traps of MicroPython
 	@$(TOOLS)/venv
 	@$(TOOLS)/lint
 
-bench: ## roams, memory, CPU and traffic beside a polling loop; a publisher with 1,000 peers and 100 subscribers
+bench: ## roams, memory, CPU and traffic beside a polling loop; a publisher with 1,000 peers; the relay's throughput
 	@$(TOOLS)/install-deps lab
 	@$(TOOLS)/venv
 	@$(VM) build
 	$(PYTHON) tests/bench/load.py
 	$(VM) run -- python3 tests/lab/bench.py
+	$(VM) run -- python3 tests/lab/bench_relay.py
 
 ipk: ## the OpenWrt package, without OpenWrt's SDK: dist/wgp2p_*_all.ipk
 	@$(TOOLS)/venv

@@ -71,6 +71,23 @@ def test_ages_are_monotonic_and_null_before():
     assert (row["handshake_age"], row["seen_age"], row["latest_handshake"]) == (0.4, 2.7, 17)
 
 
+def test_who_shakes_hands_too_soon_has_begun_anew():
+    bench = Bench(1)
+
+    def shake(ms, handshake, endpoint=HOME):
+        bench.wireguard.peer("wg0", key(1), handshake=handshake, endpoint=endpoint,
+                             rx=bench.wireguard.get("wg0", key(1)).rx + 148)
+        return bench.read(ms)
+
+    shake(1000, 100)
+    assert bench.describe(1)["restarts"] == 0
+    assert shake(120000, 220) == [] and bench.describe(1)["restarts"] == 0, "as WireGuard does by itself"
+    assert shake(20000, 240) == [key(1)] and bench.describe(1)["restarts"] == 1
+    assert shake(20000, 260, AWAY) == [key(1)] and bench.describe(1)["restarts"] == 1, "it moved: that is known anyway"
+    assert shake(1000, 260, AWAY) == []
+    assert shake(1000, 262, AWAY) == [key(1)] and bench.describe(1)["restarts"] == 2
+
+
 def test_only_received_bytes_are_a_sign_of_life():
     bench = Bench(1)
     bench.wireguard.peer("wg0", key(1), tx=10000, endpoint=HOME)
@@ -214,7 +231,7 @@ def test_describe_has_the_originals_fields_with_their_meaning():
         key(1), HOME, ["192.168.20.3/32", "fd00::3/128"], 1700000000, 9, 8, 10]
     row = bench.describe(2)
     assert [row[name] for name in original] == [key(2), None, ["10.0.0.2/32"], 0, 0, 0, None]
-    assert sorted(row) == sorted(original + ("handshake_age", "seen_age", "quiet", "restored", "seq"))
+    assert sorted(row) == sorted(original + ("handshake_age", "seen_age", "quiet", "restored", "restarts", "seq"))
 
 
 def test_age():

@@ -131,3 +131,23 @@ def test_the_end_takes_the_table_away():
         gone = []
         bench.subscriber.close(lambda: gone.append(True))
         assert bench.upgrader.closed and gone
+
+
+def test_a_client_that_has_begun_anew_is_asked_at_once():
+    def told(restarts):
+        return dict(row(PHONE, OLD), restarts=restarts)
+
+    for relay, asked in ((True, 1), (False, 0)):
+        with RelayBench() as bench:
+            bench.snapshot(told(3), relay=relay)
+            bench.hear(PHONE, SERVER_AT if relay else OLD)
+            bench.step(2000, {PHONE: SERVER_AT if relay else OLD})
+            del bench.probes[:]
+            for restarts in (3, "4", None, -1, True, [4]):
+                bench.stream.say("peer", told(restarts), "boot-2")
+            bench.step(1600)
+            assert not bench.probes
+            bench.stream.say("peer", told(3), "boot-3")
+            bench.stream.say("peer", told(4), "boot-3")
+            bench.step(100)
+            assert len(bench.probes) == asked

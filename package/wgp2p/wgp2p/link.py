@@ -25,13 +25,15 @@ _TOLD_MOST = 8
 
 
 class Report:
-    """What a publisher says of one peer: `age_ms` is None when it cannot tell."""
+    """What a publisher says of one peer: `age_ms` is None when it cannot tell; `restarted`: the client's WireGuard has
+    begun anew since the word before, and knows no session of ours."""
 
-    def __init__(self, key, endpoint, age_ms, quiet):
+    def __init__(self, key, endpoint, age_ms, quiet, restarted=False):
         self.key = key
         self.endpoint = endpoint
         self.age_ms = age_ms
         self.quiet = quiet
+        self.restarted = restarted
 
 
 class Link:
@@ -49,6 +51,7 @@ class Link:
         self._token = token
         self._listener = listener
         self._stream = self._request = self._timer = self._watch = None
+        self._restarts = {}  # {key: how often it has begun anew}, as last said
         self._told = []  # requests under way
         self._last_id = None
         self._failures = 0
@@ -218,7 +221,10 @@ class Link:
         quiet = row.get("quiet")
         if not isinstance(quiet, bool):
             quiet = age_ms is not None and age_ms >= _HANDSHAKE_QUIET_MS
-        return Report(key, endpoint, age_ms, quiet)
+        before = restarts = self._restarts.get(key)
+        if _is_number(row.get("restarts")):
+            restarts = self._restarts[key] = int(row["restarts"])
+        return Report(key, endpoint, age_ms, quiet, before is not None and restarts > before)
 
     def tell_session(self, key, sessions):
         """Tell the relay which sessions we have with a client: [[index towards us, index towards it], ...]; whether

@@ -6,6 +6,7 @@ clock, since the original wire format has it.
 """
 from . import addr
 
+EARLY_MS = 110000  # WireGuard shakes hands again after 120 s: who does so sooner has begun anew, and has no session
 QUIET_MS = 40000  # a client with the recommended keepalive (25 s or less) is never quiet
 REMOVALS_KEPT = 256
 
@@ -20,6 +21,7 @@ class Entry:
         self.endpoint = None
         self.seen_ms = None  # when rx last advanced
         self.first_ms = now
+        self.restarts = 0  # how often it has begun anew where it was
         self.handshake_ms = None  # when the handshake's time was seen to change
         self.quiet = False
         self.doubted = None  # an endpoint that we set ourselves, where nothing has come from yet
@@ -77,8 +79,7 @@ class Registry:
 
     def _read(self, now, entry, peer):
         """Take one peer's reading; whether something changed that others want to know."""
-        old = entry.peer
-        heard = False
+        old, heard, restarted = entry.peer, False, False
         if peer is not old:  # WireGuard's reader gives the same object while nothing has changed
             if old is None or peer.allowed_ips != old.allowed_ips:
                 entry.networks = [addr.parse_network(text) for text in peer.allowed_ips]
@@ -88,6 +89,9 @@ class Registry:
                 if heard:
                     entry.seen_ms = now
                 if peer.handshake and peer.handshake != handshake:
+                    restarted = (entry.handshake_ms is not None and now - entry.handshake_ms < EARLY_MS
+                                 and peer.endpoint == entry.endpoint)
+                    entry.restarts += restarted
                     entry.handshake_ms = now
             entry.peer = peer
         quiet = entry.is_quiet(now)
@@ -96,7 +100,7 @@ class Registry:
             entry.doubted = None
         # A re-created interface has no endpoint until something comes in: what was known is still the best guess.
         endpoint = entry.endpoint if peer.endpoint in (None, entry.doubted) else peer.endpoint
-        changed = (endpoint != entry.endpoint or quiet != entry.quiet or restored != entry.restored
+        changed = (restarted or endpoint != entry.endpoint or quiet != entry.quiet or restored != entry.restored
                    or (old is not None and peer is not old and peer.allowed_ips != old.allowed_ips))
         entry.endpoint, entry.quiet, entry.restored = endpoint, quiet, restored
         return changed
@@ -144,5 +148,6 @@ def describe(entry, now):
         "seen_age": age_s(now, entry.seen_ms),
         "quiet": entry.quiet,
         "restored": entry.restored,
+        "restarts": entry.restarts,
         "seq": entry.seq,
     }

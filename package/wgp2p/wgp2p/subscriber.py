@@ -110,7 +110,10 @@ class Subscriber:
         named = set()
         for report in reports:
             named.add(report.key)
-            self.paths[report.key].observe(now, link.label, report.endpoint, report.age_ms, report.quiet)
+            path = self.paths[report.key]
+            path.observe(now, link.label, report.endpoint, report.age_ms, report.quiet)
+            if report.restarted and path.relay is not None:
+                path.punch(now)  # it cannot begin, since it does not know where we are
         if whole:
             for key in self.paths:
                 if key not in named:
