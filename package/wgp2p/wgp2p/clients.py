@@ -11,8 +11,7 @@ import os
 
 from . import addr, process, uci
 from .client import words
-from .compat import give, sync, umask
-from .files import exists, read_text, write_private
+from .files import exists, read_text, replace, write_private
 from .wgmessage import key_bytes
 
 FIRST_PORT = 36906  # as in the original's profiles
@@ -65,24 +64,8 @@ def _read(path):
 
 def _replace(path, text):
     """Put `text` in place of the file in one step, with its owner and mode. ClientError."""
-    folder, _, name = path.rpartition("/")
-    part = folder + "/." + name + ".new"
     try:
-        facts = os.stat(path)
-        if exists(part):  # left behind
-            os.remove(part)
-        old = umask(0o177)
-        try:
-            out = open(part, "wb")
-        finally:
-            umask(old)
-        try:
-            give(out, facts[4], facts[5], facts[0] & 0o777)
-            out.write(text.encode())
-            sync(out)
-        finally:
-            out.close()
-        os.rename(part, path)
+        replace(path, text)
     except OSError as error:
         raise ClientError("%s cannot be changed: %s" % (path, words(error)))
 

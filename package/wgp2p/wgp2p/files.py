@@ -1,7 +1,7 @@
 """Small files of our own: written whole or not at all, readable by the daemon's user only. Tokens live in such."""
 import os
 
-from .compat import random_bytes, sync, umask, utf8
+from .compat import give, random_bytes, sync, umask, utf8
 from .config import is_token
 
 _PIECE = 4096
@@ -58,8 +58,17 @@ def make_folder(path):
 def write_private(path, text):
     """Put `text` in place of the file in one step, with mode 0600; after a power cut it is the old or the new one.
     OSError."""
+    make_folder(path.rpartition("/")[0])
+    _put(path, text, None)
+
+
+def replace(path, text):
+    """Put `text` in place of a file that is there, as write_private does, with that one's owner and mode. OSError."""
+    _put(path, text, os.stat(path))
+
+
+def _put(path, text, facts):
     folder, _, name = path.rpartition("/")
-    make_folder(folder)
     part = folder + "/." + name + ".new"  # no name that a device may have
     if exists(part):  # left behind, perhaps with another mode
         os.remove(part)
@@ -69,6 +78,8 @@ def write_private(path, text):
     finally:
         umask(old)
     try:
+        if facts is not None:
+            give(out, facts[4], facts[5], facts[0] & 0o777)
         out.write(text.encode())
         sync(out)
     finally:
