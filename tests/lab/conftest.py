@@ -20,11 +20,13 @@ def pytest_addoption(parser):
     group.addoption("--interpreter", choices=("micropython", "python3"), action="append",
                     help="only under this Python (default: both)")
     group.addoption("--slow", action="store_true",
-                    help="the slow scenarios under both Pythons, too (default: under MicroPython alone)")
+                    help="the slow scenarios under both Pythons, too (default: under MicroPython alone), and the "
+                         "long ones (default: not at all)")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes a minute; under both Pythons only with --slow")
+    config.addinivalue_line("markers", "long: others show the same in less time, or in part; only with --slow")
 
 
 def pytest_generate_tests(metafunc):
@@ -36,6 +38,10 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
+    if not config.getoption("slow"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     part, parts = [int(word) for word in config.getoption("shard").split("/")]
     away = [item for number, item in enumerate(items) if number % parts != part - 1]
     if away:

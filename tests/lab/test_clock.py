@@ -3,6 +3,7 @@ WireGuard handshake is by its own word.)"""
 import time
 
 import netns
+import pytest
 from pairs import start_pair
 from scenes import connected, heard, join, wait_connected
 from waiting import stays, wait_for
@@ -23,6 +24,7 @@ def ages(publisher, subscriber):
     return {name: age for name, age in found.items() if age is not None}
 
 
+@pytest.mark.slow
 def test_clock_jumps(lab, interpreter, clock):
     publisher, subscriber = start_pair(lab, interpreter)
     begin = time.monotonic()

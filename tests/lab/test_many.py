@@ -1,6 +1,7 @@
 """More than one of everything."""
 import time
 
+import pytest
 from pairs import start_all, start_pair, wait_path
 from programs import Pinger
 from scenes import join, wait_connected
@@ -9,6 +10,7 @@ from waiting import wait_for
 CROWD = 20
 
 
+@pytest.mark.slow
 def test_two_devices_two_servers(make_lab, interpreter):
     """Two remote devices follow two publishers, one of which dies while the client roams."""
     lab = make_lab(servers=2, devices=("cone", "cone"))
@@ -34,6 +36,7 @@ def test_two_devices_two_servers(make_lab, interpreter):
         pinger.stop()
 
 
+@pytest.mark.slow
 def test_crowd_roams(make_lab, interpreter):
     """20 clients from one NAT to another at the same moment."""
     lab = make_lab(clients=CROWD)

@@ -137,6 +137,7 @@ def test_ipv6(make_lab, interpreter):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_mixed_families(make_lab, interpreter):
     """The client has IPv6 alone, the device IPv4: the kernel does not translate, so the daemon passes it on."""
     lab = make_lab()
@@ -156,6 +157,7 @@ def test_mixed_families(make_lab, interpreter):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_forwarding_is_dropped(make_lab, interpreter):
     """A firewall of the server's that nobody told of the relay: the daemon sees it by the counters, and does it."""
     lab = make_lab(networks=("symmetric",))

@@ -59,6 +59,7 @@ class Wire:
                 if [row for row in list(watch.packets) if row[3][:len(message)] == message[:16]]]
 
 
+@pytest.mark.slow
 def test_strangers_and_members(make_lab, interpreter):
     """Packets of every type, with the right indices and the wrong source, and the other way round."""
     lab, publisher, _, pinger = start_members(make_lab, interpreter)
@@ -114,7 +115,8 @@ def blast(host, target, packets, seconds, sent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("who", ["strangers", "member", "one stranger"])
+@pytest.mark.parametrize("who", [pytest.param("strangers", marks=pytest.mark.long), "member",
+                                 pytest.param("one stranger", marks=pytest.mark.long)])
 def test_flood_of_initiations(make_lab, interpreter, who):
     """As many a second as the machine can, up to 10,000."""
     lab, publisher, _, pinger = start_members(make_lab, interpreter)
@@ -174,6 +176,7 @@ def post(host, address, body, token, path="/api/relay"):
     return int(head.split()[1]), answer
 
 
+@pytest.mark.slow
 def test_hostile_device(make_lab, interpreter):
     """A device tells sessions that it has not, to clients that are not its own, in words that are none."""
     lab, publisher, subscriber, pinger = start_members(make_lab, interpreter)
@@ -214,7 +217,7 @@ def test_hostile_device(make_lab, interpreter):
     pinger.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_forged_beacons_move_nothing(make_lab, interpreter):
     """Beacons of a client that is on the relay, by the hundred, from addresses of strangers and of other members."""
     lab, _, subscriber, pinger = start_members(make_lab, interpreter)

@@ -38,6 +38,7 @@ def test_daemon_stands_still(make_lab, interpreter, request):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_daemon_is_killed(make_lab, interpreter):
     """The new one takes over what is in the kernel; the next handshake, which needs it, works."""
     lab, publisher, subscriber, pinger = start_relayed(make_lab, interpreter)
@@ -74,7 +75,7 @@ def test_clean_stop(make_lab, interpreter):
     pinger.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_table_is_flushed(make_lab, interpreter):
     """Somebody flushes every rule on the server: the relay's table is loaded again, and clients are back."""
     lab, _, _, pinger = start_relayed(make_lab, interpreter)

@@ -21,6 +21,7 @@ import threading
 import time
 
 import netns
+import pytest
 import stock_router
 import wireguard_lab as wireguard
 from forging import INITIATION, SIZES, TRANSPORT, Stream, datagram, initiation, is_for, raw_sender, split
@@ -216,6 +217,7 @@ def counted(name):
     return int(re.search(r"packets (\d+)", netns.call("pub", "nft", "list", "counter", "ip", "relay", name))[1])
 
 
+@pytest.mark.long
 def test_relay_direct_relay(make_lab):
     """Pings run all the time, and 10 forged beacons a second come to the device, from anywhere."""
     lab = make_lab(networks=("symmetric", "cone"))
@@ -255,6 +257,7 @@ def test_relay_direct_relay(make_lab):
     wait_for(lambda: 0 < counted("in") == counted("out"), 5, "the kernel lost nothing")
 
 
+@pytest.mark.long
 def test_stock_firewall_decides(make_lab):
     """An accept in a table of one's own does not overrule fw4's forward chain; a rule in that chain does it."""
     lab = make_lab(networks=("symmetric",))
@@ -272,6 +275,7 @@ def test_stock_firewall_decides(make_lab):
     relay.stop()
 
 
+@pytest.mark.long
 def test_two_capabilities_suffice(make_lab):
     """A user of its own may do all this with CAP_NET_ADMIN and CAP_NET_RAW."""
     make_lab(clients=0)

@@ -62,7 +62,7 @@ def test_random_roams(make_lab, interpreter, request):
         assert "Traceback" not in daemon.log()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("network", ["nata", "natb"], ids=["direct", "relay"])
 def test_nothing_changes(make_lab, interpreter, network, request):
     """No change of path while nothing changes, and no lost ping."""
@@ -80,7 +80,7 @@ def test_nothing_changes(make_lab, interpreter, network, request):
     pinger.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_app_off_and_on(make_lab, interpreter):
     """The app is switched off and on where the client is: same address, same port, and its sessions are gone."""
     lab = make_lab(networks=("cone", "symmetric"))

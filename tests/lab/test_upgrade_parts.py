@@ -95,7 +95,7 @@ def make(make_lab, **arguments):
     return lab
 
 
-@pytest.mark.parametrize("ipv6", (False, True))
+@pytest.mark.parametrize("ipv6", (False, pytest.param(True, marks=pytest.mark.long)))
 def test_sessions_of_both_directions(make_lab, ipv6):
     lab = make(make_lab, ipv6=ipv6)
     with netns.inside("rem"):
@@ -145,6 +145,7 @@ def stands(lab):
     return lab.peer("rem", "cli0").endpoint, lab.peer("cli0", "rem").endpoint
 
 
+@pytest.mark.long
 def test_a_copy_moves_both_sides_and_a_beacon_is_heard(make_lab):
     lab = make(make_lab)
     direct, relay = relayed(lab)
@@ -176,7 +177,7 @@ def test_a_copy_moves_both_sides_and_a_beacon_is_heard(make_lab):
         beacons.close()
 
 
-@pytest.mark.parametrize("busy", (False, True))
+@pytest.mark.parametrize("busy", (False, pytest.param(True, marks=pytest.mark.long)))
 def test_a_diverted_packet_moves_to_a_slower_path(make_lab, busy):
     """A copy comes too late there; a diverted packet is one of a kind. One to where nobody is takes nothing along."""
     lab = make(make_lab)
