@@ -61,7 +61,7 @@ def test_relay_direct_relay(make_lab, interpreter):
     assert sum(pair["packets"] for pair in relay["pairs"]) > 50 and 1 <= relay["pairs"][0]["initiations"] < 5, relay
     for program in (forged, pinger, busy):
         program.stop()
-    wait_for(lambda: 50 < counted()[0] == counted()[1], 5, "the kernel passed on all of it")
+    wait_for(lambda: 50 < counted()[0] <= counted()[1], 5, "the kernel passed on all of it")
     for daemon in (publisher, subscriber):
         assert "Traceback" not in daemon.log()
 
