@@ -3,7 +3,7 @@ import struct
 
 from helpers import VirtualLoop, raises
 
-from wgp2p import netlink, nftmessage, sessionrules, sessions
+from wgp2p import firewall, netlink, nftmessage, sessionrules, sessions
 from wgp2p.addr import parse_ip
 from wgp2p.sessions import SessionTable, read_session
 
@@ -37,13 +37,13 @@ class Bench:
     def __enter__(self):
         self.there, self.made, self.asked, self.broken = {"sessions4": [], "sessions6": []}, [], 0, False
         self.error = 0
-        self._real = sessions.Firewall, sessions.ask
-        sessions.Firewall, sessions.ask = self._make, self._ask
+        self._real = sessions.Firewall, firewall.ask
+        sessions.Firewall, firewall.ask = self._make, self._ask
         self.table = SessionTable(VirtualLoop())
         return self
 
     def __exit__(self, *_):
-        sessions.Firewall, sessions.ask = self._real
+        sessions.Firewall, firewall.ask = self._real
 
     def _make(self, *args, **options):
         self.made.append(Firewall(*args, **options))
@@ -129,7 +129,7 @@ def test_divert_is_one_batch():
         assert not bench.table.divert(ONE, TWO, 64), "not loaded"
         bench.loaded()
         assert not bench.table.divert(ONE, SIX, 64) and not bench.table.divert(SIX, ONE, 64) and not bench.asked
-        real, sessions.ask = sessions.ask, lambda family, request, take: bench.batch(request)
+        real, firewall.ask = firewall.ask, lambda family, request, take: bench.batch(request)
         for target, elsewhere, family in ((ONE, "198.51.100.7:258", "4"), (SIX, "[2001:db8::7]:258", "6")):
             assert bench.table.divert(target, elsewhere, 64)
             rows = list(netlink.messages(bench.request))
@@ -143,7 +143,7 @@ def test_divert_is_one_batch():
                              ("address", [struct.pack("!H", 72) + to_ip]), ("port", [struct.pack("!HH", 72, 258)])]
         bench.error = 17
         assert not bench.table.divert(ONE, TWO, 64)
-        sessions.ask = real
+        firewall.ask = real
 
 
 def test_a_session_of_another_size():

@@ -6,10 +6,9 @@ else who flushed it, and what it had noted comes back with the next handshakes.
 """
 import struct
 
-from . import log, netlink, nftmessage, sessionrules
+from . import firewall, log, nftmessage, sessionrules
 from .addr import format_endpoint, format_ip, parse_endpoint, parse_ip
-from .firewall import Firewall
-from .netlink_socket import ask
+from .firewall import Firewall, FirewallError
 
 MOST = 4  # sessions of one endpoint: WireGuard itself keeps three
 _SETS = (("sessions4", 4), ("sessions6", 16))  # and how long an address is
@@ -52,7 +51,7 @@ class SessionTable:
         found = {}
         if self.ready and endpoints:
             for name, size in _SETS:
-                for element in self._elements(name):
+                for element in self._try(firewall.elements, (), name, sessionrules.TABLE):
                     endpoint, ours, theirs = read_session(element.key, size)
                     if endpoint in endpoints:
                         found.setdefault(endpoint, []).append((-(element.expires_ms or 0), ours, theirs))
@@ -74,24 +73,17 @@ class SessionTable:
         changes = []
         for name, key, data in rows:
             changes += nftmessage.add(sessionrules.TABLE, name + family, [nftmessage.element(key, data)])
-        return not self._ask(lambda sequence: nftmessage.batch(sequence, changes), lambda data, start, end: None)
-
-    def _elements(self, name):
-        found = []
-        self._ask(lambda sequence: nftmessage.dump_elements(sequence, sessionrules.TABLE, name),
-                  lambda data, start, end: found.extend(nftmessage.read_elements(data, start, end)))
-        return found
+        return self._try(firewall.change, None, changes) == 0
 
     @staticmethod
-    def _ask(request, take):
-        """What went wrong, or 0. The table may just have been flushed away, and comes again."""
+    def _try(call, otherwise, *arguments):
+        """What the kernel answers, `otherwise` when it does not: the table may just have been flushed away, and comes
+        again."""
         try:
-            error = ask(netlink.NETFILTER, request, take).error
-        except netlink.NetlinkError as raised:
-            error = str(raised)
-        if error:
-            log.debug("sessions: the kernel says %s" % error)
-        return error
+            return call(*arguments)
+        except FirewallError as error:
+            log.debug("sessions: %s" % error)
+            return otherwise
 
     def close(self, done):
         """Take the table away and call `done()`, within 2 s."""
