@@ -141,6 +141,10 @@ SCHEMA = {
         "preserve": (_integer(1, 65535), None, _LIST),
         "at_home": (_boolean, True, False),
         "wan": (_interface, None, _LIST),
+        "sweep": (_choice("off", "block", "full"), "block", False),
+        "sweep_rate": (_integer(10, 10000), 1000, False),
+        "sweep_entries": (_integer(64, 16384), 2048, False),
+        "sweep_share": (_integer(1, 90), 50, False),
     },
     "publisher": {
         "enabled": (_boolean, True, False),
