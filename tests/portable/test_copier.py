@@ -94,6 +94,9 @@ class Bench:
     def route(self, _):
         return "lo", 1, "127.0.0.1"
 
+    def source_of(self, _):
+        return "127.0.0.1"
+
     def send(self, message):
         self.wireguard.sendto(message, compat.sockaddr("127.0.0.1", self.relay_port))
 
@@ -147,18 +150,15 @@ def test_ends_by_itself():
 
 def test_what_goes_wrong_is_told_and_leaves_nothing():
     with Bench() as bench:
-        def refuse():
+        def refuse(*_):
             raise OSError(101)
 
         bench.attempt()
         assert raises(OSError, bench.copier.attempt, "127.0.0.1:%d" % bench.relay_port,
                       "127.0.0.1:%d" % bench.client_port, bench.port, 64, refuse).args[0] == 101
         assert not bench.copier.busy and bench.copier._tap is None and bench.copier._raw is None
-        for route in (("lo", 1, None), ValueError("no answer"), OSError(101)):
-            def answer(_, route=route):
-                if isinstance(route, tuple):
-                    return route
-                raise route
-
-            bench.route = answer
-            raises(OSError, bench.copier.attempt, "127.0.0.1:1", "127.0.0.1:2", bench.port, 64, refuse)
+        for name in ("route", "source_of"):
+            real = getattr(bench, name)
+            setattr(bench, name, refuse)
+            assert raises(OSError, bench.attempt).args[0] == 101 and not bench.copier.busy
+            setattr(bench, name, real)

@@ -1,10 +1,11 @@
 """links.py: routes of this machine, and which changes of routes are heard."""
+import errno
 import struct
 
 from helpers import Skip, raises
 from test_firewall import passes
 
-from wgp2p import links, netlink
+from wgp2p import links, netlink, netlink_socket
 
 
 def test_a_route_has_device_number_and_source():
@@ -14,12 +15,14 @@ def test_a_route_has_device_number_and_source():
         raise Skip("this machine has no way out")
     assert links.link_name(number) == device and links.link_index(device) == number
     assert source is None or source in links.addresses()
+    assert source == links.source_of("192.0.2.1")
 
 
 def test_no_route_to_oneself_or_nowhere():
-    raises(OSError, links.route, "127.0.0.1")
-    raises(OSError, links.route, "::1")
-    raises(ValueError, links.route, "localhost")
+    for ask in (links.route, links.source_of):
+        raises(OSError, ask, "127.0.0.1")
+        raises(OSError, ask, "::1")
+        raises(ValueError, ask, "localhost")
     raises(OSError, links.link_name, 999999)
 
 
@@ -37,3 +40,23 @@ def test_routing_daemons_are_heard_of_default_routes_alone():
         for protocol in (11, 12, 15, 17, 42, 186, 188):
             assert not heard(kind, protocol=protocol)
             assert heard(kind, length=0, protocol=protocol)
+
+
+def test_what_no_kernel_says_is_an_oserror():
+    class Torn:
+        def __init__(self, _):
+            pass
+
+        def ask(self, *_):
+            raise netlink.NetlinkError("torn")
+
+        def close(self):
+            pass
+
+    real, netlink_socket.NetlinkSocket = netlink_socket.NetlinkSocket, Torn
+    try:
+        for ask, argument in ((links.route, "192.0.2.1"), (links.source_of, "192.0.2.1"), (links.addresses, None),
+                              (links.link_name, 1), (links.link_index, "lo")):
+            assert raises(OSError, ask, argument).args[0] == errno.EIO
+    finally:
+        netlink_socket.NetlinkSocket = real

@@ -148,9 +148,10 @@ class Bench:
 
     def __enter__(self):
         self._real = [(where, name, getattr(where, name)) for where, name in (
-            (relay, "RelayTable"), (relay, "Marked"), (relay, "RawUdp"), (relay, "route"),
+            (relay, "RelayTable"), (relay, "Marked"), (relay, "RawUdp"), (relay, "source_of"),
             (relay.Forwarding, "_forbidden"), (log, "_write"))]
-        relay.RelayTable, relay.RawUdp, relay.Marked, relay.route = FakeTable, FakeRaw, self._marked, self._route
+        relay.RelayTable, relay.RawUdp, relay.Marked = FakeTable, FakeRaw, self._marked
+        relay.source_of = self._source_of
         relay.Forwarding._forbidden = lambda forwarding: self._forbidden(forwarding._name)
         log._write = lambda level, text: self.logged.append(text) if level < 2 else None
         self.wireguard.add("wg0")
@@ -181,11 +182,11 @@ class Bench:
         self.ears.append(FakeMarked(loop, port, marks, heard))
         return self.ears[-1]
 
-    def _route(self, ip):
+    def _source_of(self, ip):
         own = self.routes.get(ip, OWN_6 if ":" in ip else OWN)
         if own is None:
             raise OSError(101)
-        return "eth0", 2, own
+        return own
 
     # -- the publisher's part
     def relay_changed(self):

@@ -18,7 +18,6 @@ from .clients import (
     run_program,
 )
 from .links import route
-from .netlink import NetlinkError
 from .profile import CLASSIC, ONE, PROXIED, ProfileError, Remote
 from .wireguard import open_backend
 
@@ -306,5 +305,5 @@ def _within(addresses, own):
 def _leads_elsewhere(ip, interface):
     try:
         return route(ip)[0] != interface
-    except (OSError, NetlinkError):
+    except OSError:
         return True

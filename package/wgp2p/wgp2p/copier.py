@@ -18,7 +18,7 @@ import struct
 
 from . import links, log
 from .addr import parse_endpoint, parse_ip
-from .compat import AF_PACKET, ENETUNREACH, SOCK_DGRAM, attach_filter, open_socket, sockaddr_packet
+from .compat import AF_PACKET, SOCK_DGRAM, attach_filter, open_socket, sockaddr_packet
 from .rawudp import RawUdp
 from .tap import Tap
 
@@ -55,24 +55,13 @@ def capture_filter(relay, port, size):
     return program + [(_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0)]
 
 
-def _route(ip):
-    """links.route; whatever is wrong is an OSError."""
-    try:
-        found = links.route(ip)
-    except ValueError:  # no answer that could be read
-        raise OSError(ENETUNREACH)
-    if found[2] is None:
-        raise OSError(ENETUNREACH)
-    return found
-
-
 def open_nat(candidate, port):
     """Send one packet that means nothing from WireGuard's port, so that our NAT lets in what comes from the candidate
     (an endpoint). OSError."""
     ip, to_port = parse_endpoint(candidate)
     raw = RawUdp()
     try:
-        raw.send(_route(ip)[2], port, ip, to_port, OPENER)
+        raw.send(links.source_of(ip), port, ip, to_port, OPENER)
     finally:
         raw.close()
 
@@ -92,8 +81,7 @@ class Copier:
         CAP_NET_RAW)."""
         relay, (ip, to_port) = parse_endpoint(relay), parse_endpoint(candidate)
         header = 8 + (_IPV6 if ":" in relay[0] else _IPV4)
-        index = _route(relay[0])[1]
-        source = _route(ip)[2]
+        index, source = links.route(relay[0])[1], links.source_of(ip)
         left = [COPIES]
 
         def heard(packets):

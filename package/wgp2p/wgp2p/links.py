@@ -1,4 +1,6 @@
-"""Interfaces, their addresses and the routes, and a word when one changes (rtnetlink(7), linux/rtnetlink.h)."""
+"""Interfaces, their addresses and the routes, and a word when one changes (rtnetlink(7), linux/rtnetlink.h). What no
+kernel says is an OSError (EIO), too."""
+import errno
 import struct
 
 from . import netlink
@@ -22,8 +24,7 @@ _SETTLE_MS = 20  # an interface comes up in several messages
 
 
 def addresses(ifindex=None):
-    """The addresses (canonical text) of one interface, or of all; [] where there is none. Raises OSError, and
-    NetlinkError for what no kernel says."""
+    """The addresses (canonical text) of one interface, or of all; [] where there is none. OSError."""
     found = []
 
     def take(data, start, end):
@@ -58,7 +59,7 @@ def link_index(name):
 
 
 def link_name(index):
-    """The name of the interface with this number. Raises OSError (ENODEV when there is none), and NetlinkError."""
+    """The name of the interface with this number. Raises OSError (ENODEV when there is none)."""
     found = []
 
     def take(data, start, end):
@@ -73,7 +74,22 @@ def link_name(index):
 
 def route(ip):
     """(interface, its number, source address or None) of the way that a packet to this address (text) takes. Raises
-    OSError when there is none, and when the address is this machine's own; and NetlinkError."""
+    OSError when there is none, and when the address is this machine's own."""
+    index, own = _way(ip)
+    return link_name(index), index, own
+
+
+def source_of(ip):
+    """The address that packets to this one leave from; both are texts. Raises OSError as `route`, and where the way
+    has none."""
+    own = _way(ip)[1]
+    if own is None:
+        raise OSError(ENETUNREACH)
+    return own
+
+
+def _way(ip):
+    """(number of the interface, source address or None)."""
     packed = parse_ip(ip)
     found = []
 
@@ -85,21 +101,24 @@ def route(ip):
         for kind, one, other in netlink.attributes(data, at, end):
             values[kind] = data[one:other]
         if _RTA_OIF in values:
-            source = values.get(_RTA_PREFSRC)
-            found.append((netlink.read_unsigned(values[_RTA_OIF], 0, 4, 4), format_ip(source) if source else None))
+            own = values.get(_RTA_PREFSRC)
+            found.append((netlink.read_unsigned(values[_RTA_OIF], 0, 4, 4), format_ip(own) if own else None))
 
     head = struct.pack("BB10x", AF_INET if len(packed) == 4 else AF_INET6, 8 * len(packed))
     _ask(lambda sequence: netlink.message(_GETROUTE, netlink.REQUEST | netlink.ACK, sequence,
                                           head + netlink.attribute(_RTA_DST, packed)), take)
     if not found:
         raise OSError(ENETUNREACH)
-    return link_name(found[0][0]), found[0][0], found[0][1]
+    return found[0]
 
 
 def _ask(request, take):
-    answer = ask(netlink.ROUTE, request, take)
-    if answer.error:
-        raise OSError(answer.error)
+    try:
+        error = ask(netlink.ROUTE, request, take).error
+    except netlink.NetlinkError:
+        error = errno.EIO
+    if error:
+        raise OSError(error)
 
 
 # linux/filter.h

@@ -12,10 +12,9 @@ through here.
 from . import log, wgpacket
 from .addr import parse_endpoint
 from .forwarding import Forwarding
-from .links import route
+from .links import source_of
 from .marked import Marked
 from .members import Lane, Members
-from .netlink import NetlinkError
 from .rawudp import RawUdp
 from .receivers import Receivers
 from .relayrules import HINT, INITIATION, USERSPACE
@@ -32,8 +31,8 @@ _EARS_RETRY_MS = 60000
 def _own_ip(ip):
     """The source of the route to an address, None where there is none."""
     try:
-        return route(ip)[2]
-    except (OSError, NetlinkError):
+        return source_of(ip)
+    except OSError:
         return None
 
 
