@@ -32,10 +32,10 @@ class Bench:
     def __enter__(self):
         self.loop, self.runs, self.calls, self.logged = VirtualLoop(), [], [], []
         self.there, self.installed, self.kernel_error = False, True, None
-        self._real = (process.find, process.start, firewall.is_there, firewall.delete_table, Firewall._watch,
+        self._real = (process.find, process.start, firewall.has_table, firewall.delete_table, Firewall._watch,
                       log.warning, log.info)
         process.find, process.start = self._find, self._start
-        firewall.is_there, firewall.delete_table = self._is_there, self._delete
+        firewall.has_table, firewall.delete_table = self._has_table, self._delete
         Firewall._watch = lambda _: None
         log.warning = log.info = self.logged.append
         self.firewall = Firewall(self.loop, lambda: self.calls.append("loaded"), lambda: self.calls.append("changed"),
@@ -43,7 +43,7 @@ class Bench:
         return self
 
     def __exit__(self, *_):
-        (process.find, process.start, firewall.is_there, firewall.delete_table, Firewall._watch,
+        (process.find, process.start, firewall.has_table, firewall.delete_table, Firewall._watch,
          log.warning, log.info) = self._real
 
     def _find(self, name):
@@ -55,7 +55,7 @@ class Bench:
         self.runs.append(Run(stdin.decode(), done))
         return self.runs[-1]
 
-    def _is_there(self, table):
+    def _has_table(self, table):
         assert table == self.firewall._table
         if self.kernel_error:
             raise FirewallError(self.kernel_error)
@@ -282,11 +282,15 @@ def asked(kernel, call):
         netlink_socket.NetlinkSocket = real
 
 
-def test_is_there():
-    assert asked(Kernel(), firewall.is_there) is True
-    assert asked(Kernel(error=2), firewall.is_there) is False
+def test_has_table():
+    def ask():
+        return firewall.has_table("fw4")
+
+    kernel = Kernel()
+    assert asked(kernel, ask) is True and b"fw4\0" in kernel.request
+    assert asked(Kernel(error=2), ask) is False
     for kernel in (Kernel(error=1), Kernel(broken=True)):
-        raises(FirewallError, asked, kernel, firewall.is_there)
+        raises(FirewallError, asked, kernel, ask)
 
 
 def test_delete_is_one_batch():

@@ -41,9 +41,9 @@ def _ask(request, take):
         raise FirewallError(str(error))
 
 
-def is_there(table=TABLE):
-    """Whether our table is in the kernel. FirewallError."""
-    error = _ask(lambda sequence: nftmessage.get_table(sequence, table), lambda data, start, end: None)
+def has_table(name):
+    """Whether the table `inet NAME` is in the kernel. FirewallError."""
+    error = _ask(lambda sequence: nftmessage.get_table(sequence, name), lambda data, start, end: None)
     if error and error != errno.ENOENT:
         raise FirewallError("nftables does not answer (errno %d)" % error)
     return not error
@@ -240,7 +240,7 @@ class Firewall:
         self._check = None
         self._checked_ms = self._loop.now()
         try:
-            gone = bool(self._present) and not is_there(self._table)
+            gone = bool(self._present) and not has_table(self._table)
         except FirewallError as error:
             log.debug("firewall: %s" % error)
             return
