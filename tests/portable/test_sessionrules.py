@@ -1,6 +1,7 @@
 """sessionrules.py: the text for nft. (That nft takes it and what the kernel notes: tests/lab/test_upgrade_parts.py.)"""
 from helpers import raises
 
+from wgp2p.copier import OPENER
 from wgp2p.sessionrules import TABLE, script
 
 
@@ -25,13 +26,21 @@ def test_what_is_noted():
 def test_bounded_and_one_message_is_changed():
     text = script(51820)
     assert len([line for line in text.split("\n") if "timeout;" in line and "size" in line]) == 10
-    for word in ("drop", "accept", "reject", "mark", "notrack", "delete table"):
+    for word in ("drop", "accept", "reject", "mark set", "delete table"):
         assert word not in text, word
     changing = [line.strip() for line in text.split("\n") if "set udp" in line or "addr set" in line]
     assert changing == [
         "%s daddr . udp dport . udp length @probes%s @th,64,32 0x04000000 delete @probes%s { %s daddr . udp dport . "
         "udp length } udp dport set udp length map @port%s %s daddr set udp length map @address%s" % (
             ip, family, family, ip, family, ip, family) for family, ip in (("4", "ip"), ("6", "ip6"))]
+
+
+def test_what_only_opens_a_nat_is_not_tracked():
+    lines = [line.strip() for line in script(51820).split("\n")]
+    assert [line for line in lines if "notrack" in line or "mark" in line] == [
+        "udp length 12 meta mark 0x77000005 notrack"]
+    assert "udp sport @ports udp length { 12, 100, 156 } goto outgoing_rules" in lines
+    assert 8 + len(OPENER) == 12
 
 
 def test_again_over_what_is_there():

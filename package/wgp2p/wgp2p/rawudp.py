@@ -8,7 +8,8 @@ import sys
 from .addr import parse_ip
 from .compat import AF_INET, AF_INET6, SOCK_RAW, is_again, open_socket, sockaddr
 
-_IPPROTO_RAW, _UDP = 255, 17
+IPPROTO_RAW = 255
+_UDP = 17
 _HOPS = 64
 # What the checksum is summed up from: a sum of larger words comes to the same (RFC 1071 2), as long as they are no big
 # integers.
@@ -45,7 +46,7 @@ class RawUdp:
         source, target = self._pack(source_ip), self._pack(ip)
         family = AF_INET if len(target) == 4 else AF_INET6
         if family not in self._sockets:
-            self._sockets[family] = open_socket(family, SOCK_RAW, _IPPROTO_RAW)
+            self._sockets[family] = open_socket(family, SOCK_RAW, IPPROTO_RAW)
         try:
             self._sockets[family].sendto(packet(source, source_port, target, port, payload), sockaddr(ip, 0))
         except OSError as error:

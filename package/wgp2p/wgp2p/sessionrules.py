@@ -8,16 +8,20 @@ answers an initiation that left for there, since anybody may have sent it. The c
 stands: on its way out before any translation and tracking, and behind the filters on its way in.
 
 A message to be diverted is known by its target and its size. The first one is: the element goes with it.
+
+The daemon's packets that only open a NAT (openers.py) are not tracked when they have a mark.
 """
 TABLE = "wgp2p_sessions"
 _CALLS, _SESSIONS, _DIVERTED = 1024, 4096, 16  # at most
 DIVERT_MS = 150  # how long it waits for its message
 # An empty echo request has 28 bytes, with IPv6 48; WireGuard fills them up to 32 and 48 and adds 32 (whitepaper 5.4.6).
 ECHO_SIZES = (64, 80)  # of the messages that can be diverted
+UNTRACKED = 0x77000005  # the mark (relayrules.py has those before it)
 # UDP's length, and WireGuard's first four bytes: type and three zero bytes.
 _INITIATION = "udp length 156 @th,64,32 0x01000000"
 _RESPONSE = "udp length 100 @th,64,32 0x02000000"
 _TRANSPORT = "@th,64,32 0x04000000"
+_OPENER = 12  # UDP's length
 
 
 def script(port):
@@ -26,7 +30,8 @@ def script(port):
     if not 0 < port < 65536:
         raise ValueError("no port: %d" % port)
     lines = ["table inet %s {" % TABLE, "\tset ports { type inet_service; }"]
-    outgoing, incoming, diverted = [], [], []
+    outgoing = ["udp length %d meta mark 0x%08x notrack" % (_OPENER, UNTRACKED)]
+    incoming, diverted = [], []
     for family, ip in (("4", "ip"), ("6", "ip6")):
         there, here = ip + " daddr . udp dport", ip + " saddr . udp sport"
         probe = there + " . udp length"
@@ -43,8 +48,8 @@ def script(port):
                         "%s daddr set udp length map @address%s" % (
                             probe, family, _TRANSPORT, family, probe, family, ip, family))
     # All other traffic of this machine passes one rule in each chain.
-    handshakes, echoes = "{ 100, 156 }", "{ %d, %d }" % tuple([8 + size for size in ECHO_SIZES])
-    chains = (("outgoing", "type filter hook output priority raw", "sport", handshakes, outgoing),
+    handshakes, echoes = "100, 156", "%d, %d" % tuple([8 + size for size in ECHO_SIZES])
+    chains = (("outgoing", "type filter hook output priority raw", "sport", "%d, %s" % (_OPENER, handshakes), outgoing),
               ("incoming", "type filter hook input priority filter + 10", "dport", handshakes, incoming),
               ("diverted", "type route hook output priority raw", "sport", echoes, diverted))
     for name, hook, _, _, _ in chains:
@@ -55,7 +60,7 @@ def script(port):
         lines += ["table inet %s {" % TABLE, "\tchain %s_rules {" % name]
         lines += ["\t\t" + rule for rule in rules]
         lines += ["\t}", "\tchain %s {" % name,
-                  "\t\tudp %s @ports udp length %s goto %s_rules" % (own, which, name), "\t}", "}"]
+                  "\t\tudp %s @ports udp length { %s } goto %s_rules" % (own, which, name), "\t}", "}"]
     return "\n".join(lines + ["add element inet %s ports { %d }" % (TABLE, port), ""])
 
 
