@@ -9,7 +9,7 @@ import struct
 
 from . import links
 from .addr import parse_ip
-from .compat import AF_INET, SOCK_RAW, SOL_SOCKET, is_again, monotonic_ms, open_socket, sockaddr
+from .compat import AF_INET, SOCK_RAW, SOL_SOCKET, is_again, open_socket, sockaddr
 from .copier import OPENER
 from .rawudp import IPPROTO_RAW, packet
 from .sessionrules import UNTRACKED
@@ -23,7 +23,8 @@ _ROUTE_MS = 1000
 class Openers:
     """Opens its socket when it is first needed; CAP_NET_RAW, and CAP_NET_ADMIN for the mark."""
 
-    def __init__(self):
+    def __init__(self, loop):
+        self._loop = loop
         self._socket = None
         self._aim, self._until_ms = None, 0  # what the packet was made for, and for how long
         self._packet = self._address = None
@@ -49,7 +50,7 @@ class Openers:
         return sent
 
     def _take_aim(self, aim):
-        if aim == self._aim and monotonic_ms() < self._until_ms:
+        if aim == self._aim and self._loop.now() < self._until_ms:
             return
         ip, source_port, untracked = aim
         self._aim = None
@@ -58,7 +59,7 @@ class Openers:
             self._socket = open_socket(AF_INET, SOCK_RAW, IPPROTO_RAW)
         self._socket.setsockopt(SOL_SOCKET, _SO_MARK, struct.pack("I", UNTRACKED if untracked else 0))
         self._packet, self._address = bytearray(made), sockaddr(ip, 0)
-        self._aim, self._until_ms = aim, monotonic_ms() + _ROUTE_MS
+        self._aim, self._until_ms = aim, self._loop.now() + _ROUTE_MS
 
     def close(self):
         """Close the socket; it is opened again when it is needed."""
