@@ -68,7 +68,10 @@ def make_lab(request):
         start = time.monotonic()
         lab = Topology(**arguments)
         # All others are about direct paths, and their clients have the profile of the two-peer kind.
-        lab.relays = "relay" in request.module.__name__
+        name = request.module.__name__
+        lab.relays = "relay" in name or "sweep" in name
+        # Who can be direct, and who cannot, is said of plain tries.
+        lab.sweep = {} if "sweep" in name else {"sweep": "off"}
         made.append(lab)
         lab.up()
         print(f"lab up in {time.monotonic() - start:.1f} s")

@@ -36,7 +36,7 @@ def subscriber_config(lab, device, servers=None, excluded=(), keepalive=10, path
     (keep / "token").chmod(0o600)
     (keep / "beacon.key").write_bytes(base64.b64encode(wireguard.beacon_secret(device)) + b"\n")
     (keep / "beacon.key").chmod(0o640)
-    sections = [("wgp2p", "global", {"keep_dir": keep, "log_level": "debug"})]
+    sections = [("wgp2p", "global", {"keep_dir": keep, "log_level": "debug", **lab.sweep})]
     for server in servers or lab.servers:
         sections.append(("subscriber", server, {"interface": "wg0", "publisher": lab.tunnel(server),
                                                 "keepalive": keepalive, **options}))

@@ -1,4 +1,5 @@
 """The lab proves itself: its NATs, its roaming, its DNS, its IPv6 and its WireGuard are what they are called."""
+import re
 import struct
 import time
 
@@ -38,13 +39,13 @@ def test_nat_kinds(two_servers):
         lab.wg_down(server)  # its port is ours here
     lab.move("cli0", "nata")
     port = lab.port("cli0")
-    lowest = nat.block(31)
+    lowest, highest = nat.block("symmetric-block", 31)
     expected = {
         "cone": lambda first, second: first == second == port,
         "eim-shift": lambda first, second: first == second == port + nat.SHIFT,
         "symmetric": lambda first, second: len({first, second, port}) == 3,
         "symmetric-block": lambda first, second: first != second and all(
-            lowest <= seen < lowest + nat.BLOCK for seen in (first, second)),
+            lowest <= seen <= highest for seen in (first, second)),
         "open": lambda first, second: first == second == port,
     }
     assert set(expected) == set(nat.KINDS)
@@ -62,6 +63,76 @@ def test_nat_kinds(two_servers):
             assert bool(got) == lets_in, f"{kind}: from port {stranger_port} came {got}"
             client.close()
             stranger.close()
+
+
+def ports_given(lab, ports, destinations, network="nata"):
+    """The ports that cli0's NAT gives its packets from each of these ports to each of these ports of a server, in the
+    order of sending; those that it drops are left out."""
+    netns.call(network, "conntrack", "-F", check=False)
+    for port in ports:
+        client = UdpSocket("cli0", port=port)
+        for destination in destinations:
+            client.send(lab.outer("pub"), destination)
+        client.close()
+    lab.ping("cli0", lab.outer("pub"))  # what was sent before is through
+    rows = netns.call(network, "conntrack", "-L", "-p", "udp", "-s", lab.inner("cli0"), check=False)
+    given = {(int(port), int(destination)): int(outside) for port, destination, outside in re.findall(
+        r"sport=(\d+) dport=(\d+) .*dport=(\d+)", rows)}
+    wanted = [(port, destination) for port in ports for destination in destinations]
+    assert set(given) <= set(wanted), given
+    return [given[pair] for pair in wanted if pair in given]
+
+
+def test_nats_that_give_many_ports(two_servers):
+    """Blocks of several sizes, aligned or not: every port given is of the block, and they are from all of it. The
+    sequential one goes on by one, whoever of its clients asks."""
+    lab = two_servers
+    lab.move("cli0", "nata")
+    for kind, first, size in (("symmetric-block", 0, 512), ("symmetric-block:128", 0, 128),
+                              ("symmetric-block:1024", 0, 1024), ("symmetric-block:1024+300", 300, 1024)):
+        lab.set_kind("nata", kind)
+        low, high = lab.block("nata")
+        assert (low % 1024, high - low + 1) == (first, size)
+        given = ports_given(lab, [lab.port("cli0")], range(1, 61))
+        assert len(given) == 60 and low <= min(given) and max(given) <= high, f"{kind}: {given}"
+        assert min(given) < low + size // 4 and max(given) > high - size // 4, f"{kind}: {given}"
+        assert len(set(given)) > 30 and given != sorted(given), f"{kind}: {given}"
+    lab.set_kind("nata", "sequential")
+    given = ports_given(lab, [lab.port("cli0"), 40000], range(1, 21))
+    assert given == list(range(given[0], given[0] + 40)), given
+
+
+def test_a_nat_of_limited_entries(two_servers):
+    """It drops what is more, whoever of its clients sends."""
+    lab = two_servers
+    lab.wg_down("pub")
+    lab.move("cli0", "nata")
+    lab.set_kind("nata", "symmetric-block:128/20")
+    client, server = UdpSocket("cli0", port=40000), UdpSocket("pub", port=51820)
+    client.send(lab.outer("pub"), 51820)
+    _, address, port = server.receive(2)
+    server.send(address, port)
+    assert client.receive(2)
+    client.close()
+    given = ports_given(lab, [lab.port("cli0")], range(1, 61))
+    assert len(given) == 19, given
+    lab.set_kind("nata", "cone/50")
+    assert len(ports_given(lab, [lab.port("cli0"), 40001], range(1, 41))) == 50
+    server.close()
+
+
+def test_networks_apart(make_lab):
+    """Client NATs of several providers: the first halves of their addresses differ, and all reach each other."""
+    lab = make_lab(networks=("cone", "cone", "cone", "cone"), apart=True)
+    lab.move("cli0", "nata")
+    lab.wg_up("cli0", keepalive=1)
+    networks = [name for name in lab.kinds if name != "natr"]
+    assert len({lab.outer(name).rpartition(".")[0].rpartition(".")[0] for name in networks}) == len(networks) == 4
+    for network in (*networks, "inet", "nata"):
+        lab.move("cli0", network)
+        wait_for(lambda: (lab.peer("pub", "cli0").endpoint or "").startswith(lab.seen_as("cli0") + ":"), 20, network)
+        wait_for(lambda: lab.ping("cli0", "pub"), 10, f"the answer from {network}")
+    assert lab.ping("cli0", lab.outer("natb"))
 
 
 def test_a_knock_on_a_closed_nat_leaves_nothing_behind(two_servers):

@@ -35,6 +35,8 @@ DELAY = "20ms"
 CLIENT_PORT = 36906
 TUNNEL_BITS = 16
 INET = "inet"
+PREFIX = "203.0.113"
+APART = ("198.51.100", "192.0.2", "198.18.0", "198.19.0")  # prefixes of which no two are of one /16
 
 
 def numbered(stem, count):
@@ -44,9 +46,10 @@ def numbered(stem, count):
 
 class Topology:
     """servers: how many; devices: the kind of NAT before each; networks: the kind of each client NAT
-    (nata, natb, ...); clients: how many; ipv6: WireGuard's own packets go over IPv6."""
+    (nata, natb, ...); clients: how many; ipv6: WireGuard's own packets go over IPv6; apart: client NATs have addresses
+    that are not alike, as those of different providers."""
 
-    def __init__(self, servers=1, devices=("cone",), networks=("cone", "cone"), clients=1, ipv6=False):
+    def __init__(self, servers=1, devices=("cone",), networks=("cone", "cone"), clients=1, ipv6=False, apart=False):
         self.ipv6 = ipv6
         self.servers = numbered("pub", servers)
         self.devices = numbered("rem", len(devices))
@@ -62,9 +65,11 @@ class Topology:
         self._numbers.update((name, 20 + n) for n, name in enumerate(self.nat_of.values()))
         others = [name for name in self.kinds if name not in self.nat_of.values()]
         self._numbers.update((name, 31 + n) for n, name in enumerate(others))
+        self._prefixes = dict(zip(others, APART * 2)) if apart else {}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="wgp2p-lab-"))
         self.dns = None  # DnsServer, while the lab is up
         self.relays = True  # whether publishers relay unless told otherwise
+        self.sweep = {}  # options of the devices' sweep
         self.daemons = []
 
     # -- addresses ----------------------------------------------------------------------------------
@@ -72,7 +77,7 @@ class Topology:
     def outer(self, host, ipv6=None):
         """The internet address of a server, of a NAT, of "dns", or of a client whose uplink is "inet"."""
         number = 100 + self.clients.index(host) if host in self.clients else self._numbers[host]
-        return f"2001:db8::{number}" if self._v6(ipv6) else f"203.0.113.{number}"
+        return f"2001:db8::{number}" if self._v6(ipv6) else f"{self._prefixes.get(host, PREFIX)}.{number}"
 
     def inner(self, host, network=None, ipv6=None):
         """A host's address behind a NAT (a client's: behind its uplink, unless told which). The NAT's own
@@ -110,7 +115,7 @@ class Topology:
             address = self.inner(host)
         else:
             address = self.outer(self.nat_of[host])
-            port += nat.SHIFT * (self.kinds[self.nat_of[host]] == "eim-shift")
+            port += nat.SHIFT * (self.kinds[self.nat_of[host]].startswith("eim-shift"))
         return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
     def seen_as(self, client):
@@ -174,7 +179,9 @@ class Topology:
     def _internet_lines(self, host, name):
         """For `ip`: a host's uplink straight to the internet."""
         return [f"link set {name} up", f"addr replace {self.outer(host, False)}/24 dev {name}",
-                f"addr replace {self.outer(host, True)}/64 dev {name}", *self._routes_v6(host)]
+                f"addr replace {self.outer(host, True)}/64 dev {name}", *self._routes_v6(host),
+                *[f"route replace {prefix}.0/24 dev {name}" for prefix in {PREFIX, *self._prefixes.values()}
+                  if self._prefixes]]
 
     def _routes_v6(self, host):
         """For `ip`: how a host of the internet reaches the networks behind the NATs."""
@@ -193,6 +200,10 @@ class Topology:
                 f"addr replace {self.inner(host, network, True)}/64 dev {name}",
                 f"route replace default via {self.inner(network, ipv6=False)}",
                 f"route replace ::/0 via {self.inner(network, ipv6=True)}"]
+
+    def block(self, network):
+        """(first, last) of the ports that a NAT of kind symmetric-block has for its clients."""
+        return nat.block(self.kinds[network], self._numbers[network])
 
     def set_kind(self, network, kind):
         """Make a NAT one of another kind; its rules are made anew, its connections forgotten."""
