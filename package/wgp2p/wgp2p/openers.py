@@ -15,7 +15,7 @@ from .rawudp import IPPROTO_RAW, packet
 from .sessionrules import UNTRACKED
 
 _SO_MARK = 36  # asm/socket.h, the same number on MIPS
-_PORT, _CHECKSUM = 22, 26  # where they are behind an IPv4 header
+_PORT, _CHECKSUM = 22, 26  # where UDP has them behind an IPv4 header
 _LENGTH = 8 + len(OPENER)
 _ROUTE_MS = 1000
 
@@ -26,8 +26,8 @@ class Openers:
     def __init__(self, loop):
         self._loop = loop
         self._socket = None
-        self._aim, self._until_ms = None, 0  # what the packet was made for, and for how long
-        self._packet = self._address = None
+        self._aim, self._until_ms = None, 0  # what the rest was made for, and for how long
+        self._packet, self._base, self._address = None, 0, None  # `_base`: the sum of all but the port
 
     def open(self, ip, source_port, ports, untracked=False):
         """Send one packet to each of these ports (1–65535) of an IPv4 address in text; never blocks. Gives how many
@@ -35,14 +35,13 @@ class Openers:
         long as sessions.SessionTable is ready. Raises OSError: no way there, the right is missing, or the firewall
         refuses, as it does when its table of connections is full (EPERM)."""
         self._take_aim((ip, source_port, untracked))
-        made, address, send, change = self._packet, self._address, self._socket.sendto, struct.pack_into
-        base = 0xFFFF - struct.unpack_from("!H", made, _CHECKSUM)[0]  # the sum of all but the port
-        sent = 0
+        data, base, address = self._packet, self._base, self._address
+        change, send, sent = struct.pack_into, self._socket.sendto, 0
         try:
             for port in ports:
-                # RFC 1071: the sum is one modulo 0xFFFF; and RFC 768: never sent as zero.
-                change("!HHH", made, _PORT, port, _LENGTH, 0xFFFF - (base + port) % 0xFFFF)
-                send(made, address)
+                # RFC 1071: sums are modulo 0xFFFF; RFC 768: zero is sent as 0xFFFF.
+                change("!HHH", data, _PORT, port, _LENGTH, 0xFFFF - (base + port) % 0xFFFF)
+                send(data, address)
                 sent += 1
         except OSError as error:
             if not is_again(error):
@@ -53,12 +52,12 @@ class Openers:
         if aim == self._aim and self._loop.now() < self._until_ms:
             return
         ip, source_port, untracked = aim
-        self._aim = None
-        made = packet(parse_ip(links.source_of(ip)), source_port, parse_ip(ip), 0, OPENER)
+        data = packet(parse_ip(links.source_of(ip)), source_port, parse_ip(ip), 0, OPENER)
         if self._socket is None:
             self._socket = open_socket(AF_INET, SOCK_RAW, IPPROTO_RAW)
         self._socket.setsockopt(SOL_SOCKET, _SO_MARK, struct.pack("I", UNTRACKED if untracked else 0))
-        self._packet, self._address = bytearray(made), sockaddr(ip, 0)
+        self._packet, self._address = bytearray(data), sockaddr(ip, 0)
+        self._base = 0xFFFF - struct.unpack_from("!H", data, _CHECKSUM)[0]
         self._aim, self._until_ms = aim, self._loop.now() + _ROUTE_MS
 
     def close(self):
