@@ -1,0 +1,240 @@
+"""pcptalk.py in virtual time: the retries of both RFCs, grants, refusals, and every answer that must not count."""
+from test_natpmp import address, mapped
+from test_pcp import NONCE, OURS, PUBLIC, announce, answer
+
+from wgp2p import natpmp, pcp
+from wgp2p.mapping import NATPMP, PCP, PORT, Mapping, Refused, Want
+from wgp2p.pcptalk import NATPMP_WORDS, PCP_WORDS, NatPmpTalk, PcpTalk, is_news
+
+GATEWAY = "192.168.1.1"
+EPOCH = (1000, 5000)  # the gateway's clock as it was last heard
+
+
+def want(lifetime_s=7200, previous=None):
+    wanted = Want(GATEWAY, OURS, 51820, 40000, lifetime_s, NONCE, "")
+    wanted.previous = previous
+    return wanted
+
+
+def middle(limit):
+    """The random number without which the RFC's schedule is exact."""
+    return limit // 2
+
+
+def talk(kind, lifetime_s=7200, previous=None, random_below=middle):
+    """An attempt that has sent its first datagram at 5000 ms."""
+    made = kind(5000, want(lifetime_s, previous), random_below)
+    assert made.next_ms() == 5000 and len(made.act(5000)) == 1 and made.outcome is None
+    return made
+
+
+def after_address(lifetime_s=7200, previous=None):
+    made = talk(NatPmpTalk, lifetime_s, previous)
+    made.received(5010, GATEWAY, PORT, address())
+    assert made.next_ms() == 5010 and [sent.data for sent in made.act(5010)] == [natpmp.build_map(51820, 40000, 7200)]
+    return made
+
+
+def tell(made, data, now=5020):
+    made.received(now, GATEWAY, PORT, data)
+    return made.outcome
+
+
+def schedule(made):
+    """When it sends, until it gives up; that it sends the same each time."""
+    times, first = [], None
+    while made.outcome is None:
+        now = made.next_ms()
+        assert made.act(now - 1) == [] and made.next_ms() == now
+        sent = made.act(now)
+        if sent:
+            first = first or sent[0]
+            assert [(one.ip, one.port, one.data) for one in sent] == [(GATEWAY, PORT, first.data)]
+            times.append(now)
+        else:
+            times.append(now)
+    assert made.next_ms() is None and made.act(now + 1000000) == []
+    assert made.outcome.code is None and made.outcome.final and "answer" in made.outcome.words
+    return times
+
+
+def test_pcp_tries():
+    assert schedule(PcpTalk(0, want(), middle)) == [0, 3000, 9000, 21000]
+    assert schedule(PcpTalk(0, want(0), middle)) == [0, 3000, 9000, 21000]
+    assert schedule(PcpTalk(0, want(7200, (1000, 0)), middle)) == [0, 3000, 9000, 21000, 45000, 93000]
+    # every wait is twice the one before, and a tenth more or less
+    assert schedule(PcpTalk(0, want(), lambda limit: 0)) == [0, 2700, 2700 + 4860, 2700 + 4860 + 8748]
+    assert schedule(PcpTalk(0, want(), lambda limit: limit - 1)) == [0, 3300, 3300 + 7260, 3300 + 7260 + 15972]
+
+
+def test_natpmp_tries():
+    short = [0, 250, 750, 1750, 3750, 7750, 15750]
+    assert schedule(NatPmpTalk(0, want(), middle)) == short
+    assert schedule(NatPmpTalk(0, want(0), middle)) == short
+    assert schedule(NatPmpTalk(0, want(7200, (1000, 0)), middle)) == short + [31750, 63750, 127750]
+    made = after_address()  # the mapping has its own tries
+    assert [time - 5010 for time in schedule(made)] == short[1:]
+
+
+def test_a_pause_of_the_program_costs_no_try():
+    made = talk(PcpTalk)
+    assert len(made.act(500000)) == 1 and made.next_ms() == 506000
+
+
+def test_pcp_grants():
+    made = talk(PcpTalk)
+    got = tell(made, answer())
+    assert isinstance(got, Mapping) and made.next_ms() is None
+    assert (got.protocol, got.external_ip, got.external_port, got.lifetime_s) == (PCP, PUBLIC, 40000, 7200)
+    assert got.epoch_s == 1000 and not got.rebooted
+    assert tell(talk(PcpTalk), answer(external=1024, lifetime_s=1)).external_port == 1024
+    assert tell(talk(PcpTalk), answer(lifetime_s=0xFFFFFFFF)).lifetime_s == 86400
+    for nowhere in (bytes(16), bytes(10) + b"\xff\xff" + bytes(4)):
+        assert tell(talk(PcpTalk), answer(ip=nowhere)).external_ip is None
+
+
+def test_pcp_asks_for_what_it_had():
+    wanted = want()
+    wanted.external_ip = PUBLIC
+    sent = PcpTalk(5000, wanted, middle).act(5000)[0].data
+    assert sent == pcp.build_map(OURS, NONCE, 51820, 7200, 40000, PUBLIC)
+    wanted.lifetime_s = 0
+    assert PcpTalk(5000, wanted, middle).act(5000)[0].data == pcp.build_map(OURS, NONCE, 51820, 0)
+
+
+def test_pcp_refusals():
+    for code in range(1, 15):
+        got = tell(talk(PcpTalk), answer(code, 30))
+        assert isinstance(got, Refused) and got.code == code and got.retry_s == 30
+        assert got.words == PCP_WORDS[code] if code < 14 else "14" in got.words
+        assert got.final is (code not in (7, 8, 10, 11)) and got.taken is (code == 11)
+    assert tell(talk(PcpTalk), answer(2, 0)).retry_s is None
+    assert tell(talk(PcpTalk), answer(2, 0xFFFFFFFF)).retry_s == 1800
+
+
+def test_pcp_that_is_not_spoken():
+    for data in (b"\0\x81\0\1\0\0\3\xe8", answer(1, version=1), answer(1)):
+        got = tell(talk(PcpTalk), data)
+        assert got.code == 1 and got.final and got.words == PCP_WORDS[1]
+
+
+def test_pcp_deletes():
+    for data in (answer(lifetime_s=0, external=0), answer(lifetime_s=0), answer(8, 30)):
+        got = tell(talk(PcpTalk, 0), data)
+        assert isinstance(got, Mapping) and got.lifetime_s == got.external_port == 0
+    got = tell(talk(PcpTalk, 0), answer(2, 0))
+    assert isinstance(got, Refused) and got.code == 2
+
+
+def test_pcp_answers_that_do_not_count():
+    made = talk(PcpTalk)
+    other = bytes([NONCE[0] ^ 1]) + NONCE[1:]
+    for data in (answer(nonce=other), answer(2, nonce=other), answer(1, nonce=other), answer(internal=51821),
+                 answer(2, internal=51821), answer(external=0), answer(lifetime_s=0), announce(), answer()[:24],
+                 answer(protocol=6), answer(options=b"\1\0\0\x10" + bytes(16)), b"", b"\0", mapped(), address(),
+                 b"\0\x80\0\1\0\0\3\xe8", made.act(8000)[0].data):
+        assert tell(made, data) is None, data
+    for ip, port in (("192.168.1.3", PORT), (GATEWAY, 5350), (GATEWAY, 53), ("::1", PORT)):
+        made.received(5020, ip, port, answer())
+        assert made.outcome is None
+    assert tell(made, answer())
+    got = made.outcome  # from now on nothing changes it
+    for data in (answer(external=1), answer(2), answer(epoch_s=0)):
+        assert tell(made, data) is got
+    deletes = talk(PcpTalk, 0)
+    assert tell(deletes, answer()) is None, "a late answer to the mapping"
+    assert deletes.next_ms() == 8000
+
+
+def test_natpmp_grants():
+    got = tell(after_address(), mapped())
+    assert (got.protocol, got.external_ip, got.external_port, got.lifetime_s) == (NATPMP, PUBLIC, 40000, 7200)
+    assert got.epoch_s == 1000 and not got.rebooted
+    made = talk(NatPmpTalk)
+    tell(made, address(ip=bytes(4)))
+    assert made.act(5020) and tell(made, mapped(external=1, lifetime_s=0xFFFFFFFF)).lifetime_s == 86400
+    assert made.outcome.external_ip is None and made.outcome.external_port == 1
+
+
+def test_natpmp_refusals():
+    for code in range(1, 8):
+        for made, data in ((talk(NatPmpTalk), address(code)), (talk(NatPmpTalk), address(code)[:8]),
+                           (after_address(), mapped(code)), (after_address(), mapped(code, lifetime_s=0)[:8]),
+                           (talk(NatPmpTalk, 0), mapped(code))):
+            got = tell(made, data)
+            assert isinstance(got, Refused) and got.code == code and got.retry_s is None and not got.taken
+            assert got.words == NATPMP_WORDS[code] if code < 6 else str(code) in got.words
+            assert got.final is (code not in (3, 4))
+    got = tell(talk(NatPmpTalk), b"\2\x80\0\1" + bytes(20))
+    assert got.code == 1 and got.final
+
+
+def test_natpmp_deletes():
+    made = NatPmpTalk(5000, want(0), middle)
+    assert [sent.data for sent in made.act(5000)] == [natpmp.build_map(51820, 0, 0)]
+    got = tell(made, mapped(external=0, lifetime_s=0))
+    assert isinstance(got, Mapping) and got.lifetime_s == got.external_port == 0
+
+
+def test_natpmp_answers_that_do_not_count():
+    made = talk(NatPmpTalk)
+    for data in (mapped(), mapped(2), address()[:11], answer(), announce(), b"", natpmp.build_address()):
+        assert tell(made, data) is None, data
+    made = after_address()
+    for data in (address(), address(3), mapped(internal=51821), mapped(external=0), mapped(lifetime_s=0), mapped()[:15],
+                 answer(), b"\2\x80\0\1" + bytes(20)):
+        assert tell(made, data) is None, data
+    made.received(5020, "192.168.1.3", PORT, mapped())
+    made.received(5020, GATEWAY, 5350, mapped())
+    assert made.outcome is None
+    deletes = talk(NatPmpTalk, 0)
+    for data in (mapped(), mapped(internal=51821, lifetime_s=0), address()):
+        assert tell(deletes, data) is None, data
+
+
+def test_a_gateway_that_rebooted_is_asked_again():
+    made = talk(PcpTalk, previous=EPOCH)
+    hour = 5000 + 3600000
+    made.act(hour)
+    assert tell(made, answer(epoch_s=1000, external=1), hour) is None, "the answer of an hour ago, once more"
+    assert made.next_ms() == hour and len(made.act(hour)) == 1 and made.next_ms() == hour + 3000
+    got = tell(made, answer(epoch_s=4600), hour + 10)
+    assert got.external_port == 40000 and got.rebooted
+    made = talk(PcpTalk, previous=EPOCH)
+    assert tell(made, answer(epoch_s=3)) is None and len(made.act(5020)) == 1
+    got = tell(made, answer(epoch_s=3), 5030)
+    assert got.rebooted and got.epoch_s == 3
+    # each answer from another time: that is believed once it has been asked again
+    made = talk(PcpTalk, previous=EPOCH)
+    assert tell(made, answer(epoch_s=3)) is None and tell(made, answer(2, epoch_s=900000)).code == 2
+
+
+def test_natpmp_that_rebooted_is_asked_again():
+    made = talk(NatPmpTalk, previous=EPOCH)
+    assert tell(made, address(epoch_s=3)) is None
+    assert [sent.data for sent in made.act(5020)] == [natpmp.build_address()]
+    assert tell(made, address(epoch_s=3)) is None and [len(sent.data) for sent in made.act(5020)] == [12]
+    assert tell(made, mapped(epoch_s=3)).rebooted
+    made = after_address(previous=EPOCH)
+    assert tell(made, mapped(epoch_s=0)) is None and [len(sent.data) for sent in made.act(5020)] == [12]
+    assert tell(made, mapped(epoch_s=0)).rebooted
+
+
+def test_a_clock_that_goes_on_is_no_news():
+    later = 5000 + 3600000
+    for kind, data in ((PcpTalk, answer(epoch_s=4590)), (NatPmpTalk, address(epoch_s=4200))):
+        made = talk(kind, previous=EPOCH)
+        made.act(later)
+        tell(made, data, later)
+        assert kind is NatPmpTalk or not made.outcome.rebooted
+        assert not made._rebooted
+
+
+def test_announcements():
+    for data, news in ((announce(1010), False), (announce(3), True), (announce(900000), True), (announce(3, 2), False),
+                       (announce(3)[:23], False), (answer(epoch_s=3), False), (address(epoch_s=1010), False),
+                       (address(epoch_s=3), True), (address(epoch_s=1010, ip=b"\1\2\3\4"), True),
+                       (address(3, ip=b"\1\2\3\4"), False), (mapped(epoch_s=3), False), (b"", False),
+                       (b"\0\x80\0\1" + bytes(8), False), (b"\2\x80\0\1" + bytes(20), False)):
+        assert is_news(15000, data, EPOCH, PUBLIC) is news, data
+    assert not is_news(15000, announce(3), None, PUBLIC)
