@@ -5,17 +5,10 @@ proves nothing: who has seen one can send it again from elsewhere. So it only na
 copier.py). Anybody can send what looks like one, and each check costs a hash, so there are at most 4 for a packet and
 40 a second in all, and a message that came before is not looked at again.
 """
-import struct
-
 from . import wgpacket
-from .addr import format_endpoint
-from .compat import AF_INET, AF_INET6, SOCK_RAW, attach_filter, open_socket, sockaddr_text
-from .initiations import initiation_filter
-from .tap import Tap
+from .initiations import Ears
 
-_UDP = 17
-_SIZE = 8 + 148
-_IPV4_SIZE = 60 + _SIZE  # with the longest IP header
+_SIZE = 8 + 148  # with UDP's header
 _AT_ONCE, _A_SECOND = 4, 40
 _SEEN_MOST = 64
 _MAC1 = 116
@@ -32,25 +25,7 @@ class Beacons:
         self._last = {}  # key: where its beacon came from last
         self._seen = []  # mac1 of the messages of late
         self._second_ms, self._hashes = loop.now(), 0
-        self._taps = []
-        try:
-            self._open(AF_INET, port, _IPV4_SIZE, self._heard_v4)
-            try:
-                self._open(AF_INET6, port, _SIZE, self._heard_v6)
-            except OSError:  # a kernel without IPv6
-                pass
-        except OSError:
-            self.close()
-            raise
-
-    def _open(self, family, port, size, heard):
-        sock = open_socket(family, SOCK_RAW, _UDP)
-        try:
-            attach_filter(sock, initiation_filter(family, port))
-        except OSError:
-            sock.close()
-            raise
-        self._taps.append(Tap(self._loop, sock, size, heard))
+        self._ears = Ears(loop, port, _SIZE, self._take)
 
     def want(self, clients):
         """Whose beacons: {key: wgpacket's Mac1 of the client's beacon key}."""
@@ -60,22 +35,11 @@ class Beacons:
             if key not in clients:
                 del self._last[key]
 
-    def _heard_v4(self, packets):
-        for data, address in packets:
-            start = 4 * (data[0] & 15) if data else 0
-            self._take(address, data[start:])
-
-    def _heard_v6(self, packets):
-        for data, address in packets:
-            self._take(address, data)
-
-    def _take(self, address, datagram):
-        port = struct.unpack_from("!H", datagram, 0)[0] if len(datagram) == _SIZE else 0
+    def _take(self, endpoint, datagram):
         message = datagram[8:]
         mac1 = message[_MAC1:_MAC1 + 16]
-        if not port or mac1 in self._seen:
+        if len(datagram) != _SIZE or mac1 in self._seen:
             return
-        endpoint = format_endpoint(sockaddr_text(address)[0].partition("%")[0], port)
         key = self._whose(message, endpoint)
         if key is not None:
             self._seen = self._seen[1 - _SEEN_MOST:] + [mac1]
@@ -103,6 +67,4 @@ class Beacons:
 
     def close(self):
         """No more calls."""
-        for tap in self._taps:
-            tap.close()
-        self._taps = []
+        self._ears.close()

@@ -15,8 +15,7 @@ _UDP = 17
 _UDP_LENGTH = 8 + 148
 _FIRST_WORD = 0x01000000
 _LDX_IP_HEADER, _LDX_IMM, _LDH_IND, _LD_IND, _JEQ, _RET = 0xB1, 0x01, 0x48, 0x40, 0x15, 0x06
-_IPV6_SIZE = 2  # the source port
-_IPV4_SIZE = 62  # the longest IP header and the source port
+_IPV4_HEADER = 60  # the longest
 
 
 def initiation_filter(family, port):
@@ -29,17 +28,18 @@ def initiation_filter(family, port):
         (_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0)]
 
 
-class Initiations:
-    """Calls `callback(endpoint)` for every handshake initiation that comes to `port`; in a flood for some of them, at
-    most 320 a second and family. Raises OSError (EPERM: needs CAP_NET_RAW)."""
+class Ears:
+    """Calls `heard(endpoint, datagram)` for every handshake initiation that comes to `port`: from where, and what it
+    begins with from UDP's header on, at least `size` bytes of it; in a flood for some of them, at most 320 a second and
+    family. Raises OSError (EPERM: needs CAP_NET_RAW)."""
 
-    def __init__(self, loop, port, callback):
-        self._callback = callback
+    def __init__(self, loop, port, size, heard):
+        self._heard = heard
         self._taps = []
         try:
-            self._open(loop, AF_INET, port, _IPV4_SIZE, self._heard_v4)
+            self._open(loop, AF_INET, port, _IPV4_HEADER + size, self._heard_v4)
             try:
-                self._open(loop, AF_INET6, port, _IPV6_SIZE, self._heard_v6)
+                self._open(loop, AF_INET6, port, size, self._heard_v6)
             except OSError:  # a kernel without IPv6
                 pass
         except OSError:
@@ -57,22 +57,26 @@ class Initiations:
 
     def _heard_v4(self, packets):
         for data, address in packets:
-            start = 4 * (data[0] & 15) if data else 0
-            if len(data) >= start + 2:
-                self._tell(address, struct.unpack_from("!H", data, start)[0])
+            self._tell(address, data[4 * (data[0] & 15):] if data else data)
 
     def _heard_v6(self, packets):
         for data, address in packets:
-            if len(data) == 2:
-                self._tell(address, struct.unpack("!H", data)[0])
+            self._tell(address, data)
 
-    def _tell(self, address, port):
-        ip = sockaddr_text(address)[0].partition("%")[0]
+    def _tell(self, address, datagram):
+        port = struct.unpack_from("!H", datagram, 0)[0] if len(datagram) >= 2 else 0
         if port:
-            self._callback(format_endpoint(ip, port))
+            self._heard(format_endpoint(sockaddr_text(address)[0].partition("%")[0], port), datagram)
 
     def close(self):
         """No more calls."""
         for tap in self._taps:
             tap.close()
         self._taps = []
+
+
+class Initiations(Ears):
+    """Calls `callback(endpoint)` for each; the rest is as above."""
+
+    def __init__(self, loop, port, callback):
+        Ears.__init__(self, loop, port, 2, lambda endpoint, _: callback(endpoint))
