@@ -6,6 +6,7 @@ import time
 import nat
 import netns
 import pytest
+from opened import Opened, tracked
 from programs import Pinger, UdpSocket
 from waiting import wait_for
 
@@ -133,6 +134,30 @@ def test_networks_apart(make_lab):
         wait_for(lambda: (lab.peer("pub", "cli0").endpoint or "").startswith(lab.seen_as("cli0") + ":"), 20, network)
         wait_for(lambda: lab.ping("cli0", "pub"), 10, f"the answer from {network}")
     assert lab.ping("cli0", lab.outer("natb"))
+
+
+def test_what_opens_ports_is_counted(lab):
+    """The kernel of the device's NAT counts what goes to strangers, too fast, or to more ports than may be open."""
+    opened = Opened(lab, rate=100, entries=100)
+    device = UdpSocket("rem", port=40000)
+
+    def send(address, ports, pause=0.02):
+        for port in ports:
+            device.send(address, port, bytes(4))
+            time.sleep(pause)
+        device.send(address, 9, b"something else")
+        lab.ping("rem", lab.outer("dns"))
+        return opened.counts()
+
+    assert send(lab.outer("nata"), range(1000, 1060)) == {"sent": 60, "strays": 0, "fast": 0, "crowd": 0}
+    assert opened.check() and opened.ports() == opened.ports(lab.outer("nata")) == set(range(1000, 1060))
+    assert send(lab.outer("natb"), range(2000, 2080))["crowd"] == 60 + 80 - 100 - 2
+    assert send(lab.outer("dns"), range(1, 6))["strays"] == 5
+    assert 0 < send(lab.outer("natb"), range(2000, 2300), 0)["fast"] <= 300 - 13
+    with pytest.raises(AssertionError):
+        opened.check()
+    assert tracked("natr") > 300
+    device.close()
 
 
 def test_a_knock_on_a_closed_nat_leaves_nothing_behind(two_servers):
