@@ -18,8 +18,15 @@ def test_a_route_has_device_number_and_source():
     assert source == links.source_of("192.0.2.1")
 
 
+def test_the_gateway_is_the_next_hop_and_next_to_us():
+    hop = links.gateway("192.88.99.1")
+    if hop is None:
+        raise Skip("this machine has no gateway")
+    assert links.gateway(hop) is None and links.route(hop)[0] == links.route("192.88.99.1")[0]
+
+
 def test_no_route_to_oneself_or_nowhere():
-    for ask in (links.route, links.source_of):
+    for ask in (links.route, links.source_of, links.gateway):
         raises(OSError, ask, "127.0.0.1")
         raises(OSError, ask, "::1")
         raises(ValueError, ask, "localhost")

@@ -17,7 +17,7 @@ _HEAD_SIZE = 16 + _IFINFO_SIZE
 _IFF_UP = 1
 _IFLA_IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_RTA_DST, _RTA_OIF, _RTA_PREFSRC = 1, 4, 7
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
 _UNICAST = 1
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_LINK, and RTMGRP_IPV4_ and _IPV6_ with _IFADDR and _ROUTE
 _SETTLE_MS = 20  # an interface comes up in several messages
@@ -75,7 +75,7 @@ def link_name(index):
 def route(ip):
     """(interface, its number, source address or None) of the way that a packet to this address (text) takes. Raises
     OSError when there is none, and when the address is this machine's own."""
-    index, own = _way(ip)
+    index, own, _ = _way(ip)
     return link_name(index), index, own
 
 
@@ -88,8 +88,14 @@ def source_of(ip):
     return own
 
 
+def gateway(ip):
+    """The next hop on the way to this address, both texts; None where the way has none: the address is on the link, or
+    the link leads to one other machine only. Raises OSError as `route`."""
+    return _way(ip)[2]
+
+
 def _way(ip):
-    """(number of the interface, source address or None)."""
+    """(number of the interface, source address or None, next hop or None)."""
     packed = parse_ip(ip)
     found = []
 
@@ -101,8 +107,9 @@ def _way(ip):
         for kind, one, other in netlink.attributes(data, at, end):
             values[kind] = data[one:other]
         if _RTA_OIF in values:
-            own = values.get(_RTA_PREFSRC)
-            found.append((netlink.read_unsigned(values[_RTA_OIF], 0, 4, 4), format_ip(own) if own else None))
+            own, hop = values.get(_RTA_PREFSRC), values.get(_RTA_GATEWAY)
+            found.append((netlink.read_unsigned(values[_RTA_OIF], 0, 4, 4), format_ip(own) if own else None,
+                          format_ip(hop) if hop else None))
 
     head = struct.pack("BB10x", AF_INET if len(packed) == 4 else AF_INET6, 8 * len(packed))
     _ask(lambda sequence: netlink.message(_GETROUTE, netlink.REQUEST | netlink.ACK, sequence,
