@@ -48,14 +48,15 @@ def test_blocks_and_sets_of_later_waves():
     plan = waves(31500)
     assert {number(plan, port) for port in range(30720, 31744)} == {1, 2}, "aligned to 1024"
     assert {number(plan, port) for port in range(31500 - 512, 31500 + 513)} == {1, 2}
-    assert 0 not in {number(plan, port) for port in range(30720, 32768)}, "aligned to 2048"
-    assert 0 not in {number(plan, port) for port in range(31500 - 1024, 31500 + 1025)}
-    low = 31500 % 4096 // 16 * 16
-    fifteen = [n * 4096 + low + i for n in range(1, 16) for i in range(16)]
-    assert {number(plan, port) for port in fifteen} == {1, 2}, "MAP with 240 ports for each subscriber"
-    low = 31500 % 1024 // 16 * 16
-    sixty = [n * 1024 + low + i for n in range(1, 64) for i in range(16)]
-    assert len(sixty) == 1008 and 0 not in {number(plan, port) for port in sixty}, "with 1008"
+    assert 0 not in {number(plan, port) for port in range(29696, 32768)}, "2048, aligned or begun at 1024"
+    assert {number(plan, port) for port in port_set(31500, 12)} == {1, 2}, "MAP with 240 ports for each subscriber"
+    assert 0 not in {number(plan, port) for port in port_set(31500, 10)}, "with 1008"
+
+
+def port_set(port, bits):
+    """What has the same PSID, in the `bits` from the right without the last 4."""
+    own = port % (1 << bits) // 16 * 16
+    return [n << bits | own | i for n in range(1, 1 << 16 - bits) for i in range(16)]
 
 
 def test_the_rest_is_all_the_rest():
@@ -73,21 +74,21 @@ def test_the_rest_is_all_the_rest():
         assert seen.count(b"\1") == LAST + 1 - FIRST
 
 
-def test_what_was_found_before_comes_first():
-    known = Known(31000, 31900, 900)  # 30,720–31,743 is only half of its block
+def test_the_block_of_another_visit():
+    known = Known(31000, 31900, 900)
     assert {number(waves(31100, known), port) for port in range(31000, 31901)} == {1}
-    assert 2 in {number(waves(31100), port) for port in range(31000, 31901)}
-    elsewhere = waves(50000, known)
-    assert {number(elsewhere, port) for port in range(49600, 50176)} == {1}, "another block, as large"
-    counting = ports(waves(50000, Known(31000, 31700, 700)))
-    assert counting[:65] == list(range(50668, 50733)), "the same distance"
+    assert {number(waves(31100), port) for port in range(31000, 31901)} == {1, 2, 3}
+    assert {number(waves(30300, known), port) for port in range(30300, 31901)} == {1, 2}, "it is larger than it looked"
+    assert ports(waves(50000, known))[:17] == list(range(50892, 50909)), "another one: the same distance"
+    assert ports(waves(50000, known))[17:82] == ports(waves(50000))[:65], "and then as ever"
 
 
-def test_a_port_set_is_known_again():
-    same = Known(0x1120, 0x912F, 0x800F)
-    assert {number(waves(0x2345, same), n << 12 | 0x340 | i) for n in range(1, 16) for i in range(16)} == {1}
-    larger = Known(0x1120, 0x952F, 0x840F)
-    assert {number(waves(0x2345, larger), n << 10 | 0x340 | i) for n in range(1, 64) for i in range(16)} <= {1, 2}
+def test_the_port_set_of_another_visit():
+    for low, high in ((0x1120, 0x912F), (0x1120, 0x952F), (0x1120, 0x1525)):
+        plan = waves(0x2345, Known(low, high, high - low))
+        assert {number(plan, port) for port in port_set(0x2345, 10)} == {1}
+        assert set(ports(plan)[:240]) == set(port_set(0x2345, 12))
+    assert 3 in {number(waves(0x2345, Known(0x1120, 0x9535, 900)), port) for port in port_set(0x2345, 10)}
 
 
 def test_what_is_no_symmetric_nat_teaches_nothing():

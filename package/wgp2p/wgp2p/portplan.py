@@ -1,17 +1,16 @@
 """Which ports a symmetric NAT may have given a client towards us, seen that it gave it `port` towards the publisher.
 
 The likely ones first: the neighbours, for a NAT that counts up; the blocks around it, for one that gives each
-subscriber a block; the port set of an address that many share without a NAT in the middle (MAP, RFC 7597, 5.1). Blocks
-begin where they like, so next to each block aligned to its size stands a window of that size around the port.
-Sizes and order were chosen by simulation: docs/sweep.md, tests/unit/test_portplan_sim.py.
+subscriber a block; the port set of a subscriber who shares his address without a NAT of the carrier (MAP, RFC 7597,
+5.1). Not all NATs begin their blocks at multiples of the size, so beside each aligned block stands a window around the
+port. Order and sizes come from the simulation in docs/sweep.md (tests/unit/test_portplan_sim.py).
 
 A range is (first port, last port); a wave is a list of ranges in the order of sending, and no port comes twice.
 """
-FIRST, LAST = 1024, 65535  # ports below belong to services: NATs keep them for themselves
-WAVES = (1024, 1024, 2048)  # at most so many ports in each
+FIRST, LAST = 1024, 65535  # those below belong to services: NATs keep them for themselves
+WAVES = (1024, 1024, 2048)  # ports in each, at most
 _NEAR = 32  # connections that a client makes between that to the publisher and that to us, and then some
-_BLOCKS = (128, 256, 512, 1024, 2048)
-_MAP_BITS = (4, 6)  # of the port number before the subscriber's own, in MAP as it is deployed; 4 more are free behind
+_AGAIN = 8  # around the port that is as far from the one seen as it was before
 _PIECE = 256
 
 
@@ -46,31 +45,23 @@ def rest(plan):
 
 def _likely(port, known):
     """Ranges, from the most to the least likely; they overlap."""
-    ranges = _learned(port, known) if known is not None and known.symmetric else []
-    ranges.append((port - _NEAR, port + _NEAR))
-    for size in _BLOCKS:
-        ranges.append(_block(port, size))
-        if size >= 512:
-            ranges.append((port - size // 2, port + size // 2))
-        if size == 1024:
-            ranges += _port_set(port, _MAP_BITS[0])
-    return ranges + _port_set(port, _MAP_BITS[1])
+    first, last = _block(port, 1024)
+    return (_learned(port, known) if known is not None and known.symmetric else []) + [
+        (port - _NEAR, port + _NEAR),
+        _block(port, 128), _block(port, 256), _block(port, 512), (port - 256, port + 256),
+        (first, last), (port - 512, port + 512)] + _port_set(port, 4) + [
+        (port - 1024, port + 1024), (first - 1024, last + 1024)] + _port_set(port, 6)
 
 
 def _learned(port, known):
-    """Ranges by what another visit has shown: the same distance, the same block, another one as large."""
-    ranges = [(port + known.offset - _NEAR, port + known.offset + _NEAR)]
+    """Ranges by what another visit has shown: a port set, or the block of that time, or else the same distance."""
     span = known.high - known.low
-    if span < _BLOCKS[-1]:
-        low, high = min(port, known.low), max(port, known.high)
-        if high - low < _BLOCKS[-1]:
-            ranges.append((low, high))
-        ranges.append(_block(port, min([size for size in _BLOCKS if size > span])))
-        ranges.append((port - span, port + span))
-    for bits in _MAP_BITS:
-        if span >= _BLOCKS[-1] and not (known.low ^ known.high) & ((1 << 16 - bits) - 16):
-            ranges += _port_set(port, bits)
-    return ranges
+    if span > 1024 - 16 and _port_set(known.low, 6) == _port_set(known.high, 6):
+        return _port_set(port, 4) + _port_set(port, 6)
+    low, high = min(port, known.low), max(port, known.high)
+    if high - low <= min(2 * span, 2048):
+        return [(low, high)]
+    return [(port + known.offset - _AGAIN, port + known.offset + _AGAIN)]
 
 
 def _block(port, size):
@@ -78,8 +69,8 @@ def _block(port, size):
 
 
 def _port_set(port, bits):
-    """The ports of a MAP subscriber: all that differ from `port` in the first `bits` and the last 4 only. Those with
-    zeros in front belong to nobody."""
+    """The ports of a MAP subscriber: all that differ from `port` in the first `bits` and the last 4 bits only. Those
+    with zeros in front belong to nobody."""
     step = 1 << 16 - bits
     return [(low, low + 15) for low in range(step + port % step // 16 * 16, 1 << 16, step)]
 
