@@ -249,12 +249,12 @@ class Lease:
             self._taken += 1
             self._other_port = _OTHER_PORTS[0] + self._random_below(_OTHER_PORTS[1])
             return
-        if answered:
+        if answered and refused.words not in self._said:
             self._said.append(refused.words)
-            if not refused.final:
-                self._prefer(protocol)
+        if answered and not refused.final:
+            self._prefer(protocol)
         self._wait_s = max(self._wait_s, refused.retry_s or 0)
-        self._left = [name for name in self._left or self._order if name != protocol]
+        self._left = [name for name in self._left if name != protocol]
         if self._left:
             return
         self.error = "; ".join(self._said) or "no answer from the gateway %s" % self._gateway
