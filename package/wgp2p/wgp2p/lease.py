@@ -186,7 +186,7 @@ class Lease:
                 self.mapping, self._left = None, []
             if not self._left:
                 self._left, self._said, self._wait_s = list(self._order), [], 0
-            protocol = self._left[0] if self.mapping is None else self.mapping.protocol
+            protocol = self._left[0]  # of a mapping that holds: its own, which is preferred
             want = self._want(protocol)
             self._held = (protocol, want)
         self._asked = (protocol, want)
@@ -254,7 +254,7 @@ class Lease:
         if answered and not refused.final:
             self._prefer(protocol)
         self._wait_s = max(self._wait_s, refused.retry_s or 0)
-        self._left = [name for name in self._left if name != protocol]
+        self._left.pop(0)
         if self._left:
             return
         self.error = "; ".join(self._said) or "no answer from the gateway %s" % self._gateway
