@@ -1,9 +1,9 @@
 """Which ports a symmetric NAT may have given a client towards us, seen that it gave it `port` towards the publisher.
 
 The likely ones first: the neighbours, for a NAT that counts up; the blocks around it, for one that gives each
-subscriber a block; the port set of a subscriber who shares his address without a NAT of the carrier (MAP, RFC 7597,
-5.1). Not all NATs begin their blocks at multiples of the size, so beside each aligned block stands a window around the
-port. Order and sizes come from the simulation in docs/sweep.md (tests/unit/test_portplan_sim.py).
+subscriber a block; the port set of a network that shares its address with others by MAP (RFC 7597, 5.1). Not all NATs
+begin their blocks at multiples of the size, so beside each aligned block stands a window around the port. Order and
+sizes come from the simulation in docs/sweep.md (tests/unit/test_portplan_sim.py).
 
 A range is (first port, last port); a wave is a list of ranges in the order of sending, and no port comes twice.
 """
@@ -57,7 +57,7 @@ def _learned(port, known):
     """Ranges by what another visit has shown: a port set, or the block of that time, or else the same distance."""
     span = known.high - known.low
     if span > 1024 - 16 and _port_set(known.low, 6) == _port_set(known.high, 6):
-        return _port_set(port, 4) + _port_set(port, 6)
+        return _port_set(port, 4) + _port_set(port, 6)  # the first are among the second
     low, high = min(port, known.low), max(port, known.high)
     if high - low <= min(2 * span, 2048):
         return [(low, high)]
