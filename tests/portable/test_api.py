@@ -9,8 +9,8 @@ from wgp2p.publisher import Publisher
 from wgp2p.registry import REMOVALS_KEPT, Registry
 
 ROUTER, SHED, PHONE, LAPTOP, SECRET = [key(number) for number in range(1, 6)]
-TOKENS = {ROUTER: b"r" * 64, SHED: b"s" * 64}
-ROUTER_IP, SHED_IP, PHONE_IP = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+TOKENS = {ROUTER: b"r" * 64, SHED: b"s" * 64, LAPTOP: b"l" * 64}
+ROUTER_IP, SHED_IP, PHONE_IP, LAPTOP_IP = "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"
 HOST = "10.0.0.100:8080"
 HOME = "203.0.113.31:36906"
 
@@ -231,6 +231,37 @@ def test_token_and_peer_must_agree():
                               ("192.0.2.1", TOKENS[ROUTER], 403)):
         assert bench.ask("/api/peers", ip, token).status == status, (ip, token)
     assert bench.ask("/api/peers", headers={"authorization": "bearer  " + "r" * 64}).status == 200
+
+
+def test_a_clients_token_opens_little():
+    bench = Bench()
+    bench.hear(LAPTOP)
+    assert bench.ask("/api/whoami", LAPTOP_IP, TOKENS[LAPTOP]).value()["you"]["endpoint"] == HOME
+    for path in ("/api/endpoint", "/api/probe"):
+        assert bench.ask(path, LAPTOP_IP, TOKENS[LAPTOP], "POST", body=b"{}").status == 400, path
+    for path, method in (("/api/peers", "GET"), ("/api/events", "GET"), ("/api/relay", "POST")):
+        connection = bench.ask(path, LAPTOP_IP, TOKENS[LAPTOP], method, body=b"{}")
+        assert connection.status == 403 and "no remote device" in connection.value()["error"], path
+        assert not connection.streaming
+    assert bench.ask("/api/nothing", LAPTOP_IP, TOKENS[LAPTOP]).status == 404
+    for ip, token in ((PHONE_IP, TOKENS[LAPTOP]), (LAPTOP_IP, TOKENS[ROUTER]), (ROUTER_IP, TOKENS[LAPTOP])):
+        assert bench.ask("/api/endpoint", ip, token, "POST", body=b'{"port": 0}').status == 403, ip
+
+
+def test_an_announcement_is_told_at_once():
+    bench = Bench()
+    bench.hear(LAPTOP)
+    stream, limited = bench.stream(), bench.stream(SHED_IP, TOKENS[SHED])
+    stream.events()
+    limited.events()
+    mapped = HOME.replace("36906", "51820")
+    for port, endpoint in ((51820, mapped), (51820, None), (0, HOME), (0, None)):
+        body = json.dumps({"port": port, "ttl": 600}).encode()
+        assert bench.ask("/api/endpoint", LAPTOP_IP, TOKENS[LAPTOP], "POST", body=body).status == 200
+        for reader in (stream, limited):
+            told = [(row[1], row[2]["public_key"], row[2]["endpoint"]) for row in reader.events()]
+            assert told == ([("peer", LAPTOP, endpoint)] if endpoint else []), (port, told)
+    assert bench.ask("/api/whoami", LAPTOP_IP, TOKENS[LAPTOP]).value()["you"]["endpoint"] == HOME, "as it is seen"
 
 
 def test_the_host_must_be_ours():

@@ -140,6 +140,36 @@ def test_what_a_server_says_of_its_relay():
         assert not bench.client.gets, "nobody is there to be told"
 
 
+# -- our own port -----------------------------------------------------------------------------------
+
+def test_announce_and_probe():
+    with Bench() as bench:
+        bench.connect()
+        said = []
+        bench.link.announce(51820, 600, said.append)
+        bench.link.probe(51820, "00ff" * 8, said.append)
+        announce, probe = bench.client.gets
+        assert [(one.method, one.path, one.device, one.where) for one in bench.client.gets] == [
+            ("POST", "/api/endpoint", "wg0", ("10.0.0.1", 8080)), ("POST", "/api/probe", "wg0", ("10.0.0.1", 8080))]
+        assert announce.headers == probe.headers == {"Authorization": "Bearer " + TOKEN}
+        assert json.loads(announce.body) == {"port": 51820, "ttl": 600}
+        assert json.loads(probe.body) == {"port": 51820, "nonce": "00ff" * 8}
+        announce.answer(200, {"endpoint": HOME})
+        probe.answer(429, {"error": "too many for " + TOKEN})
+        assert said == ["", "the publisher answers 429: too many for (token)"]
+        for answer, problem in (
+                (lambda one: one.answer(404, {"error": "no such path"}), "its wgp2p is too old for that"),
+                (lambda one: one.answer(500, b"\xff"), "the publisher answers 500"),
+                (lambda one: one.fail("no answer"), "no answer")):
+            bench.link.probe(51820, "00ff" * 8, said.append)
+            answer(bench.client.gets[-1])
+            assert said[-1] == problem
+        assert bench.link.problem == "" and not bench.stream.closed, "no trouble of the link's"
+        bench.link.probe(51820, "00ff" * 8, said.append)
+        bench.link.close()
+        assert not bench.client.open() and len(said) == 5
+
+
 # -- the event stream -------------------------------------------------------------------------------
 
 def test_what_is_asked_for():

@@ -87,13 +87,16 @@ class Bench:
         return self.publisher
 
     def config(self, lines=None):
+        return config.parse(self.text(lines))
+
+    def text(self, lines=None):
         text = "config wgp2p\n option state_dir '%s/state'\n option keep_dir '%s/keep'\n" % (self.folder, self.folder)
         text += "config publisher\n option interface 'wg0'\n%s" % "".join(
             [" %s\n" % line for line in (self.lines if lines is None else lines)])
         text += "config peer\n option public_key '%s'\n option name 'router'\n option device '1'\n" % ROUTER
         for peer in self.excluded:
             text += "config peer\n option public_key '%s'\n option exclude '1'\n" % peer
-        return config.parse(text)
+        return text
 
     def configure(self, lines=()):
         found = self.config(lines)
@@ -369,6 +372,25 @@ def test_tokens():
         told = [text for text in bench.logged if "no token" in text]
         assert len(told) == 1 and path in told[0] and "short" not in told[0]
         assert bench.is_secret("y" * 64)
+
+
+def test_a_client_whose_token_is_there():
+    named = "config peer\n option public_key '%s'\n option name '%s'\n"
+    with Bench(excluded=()) as bench:
+        path = bench.folder + "/keep/tokens/laptop"
+        for name, extra in (("laptop", ""), ("laptop", " option exclude '1'\n"), ("../laptop", ""), ("tokens/x", "")):
+            text = bench.text() + named % (LAPTOP, name) + extra
+            for there in (False, True):
+                if there:
+                    write_private(path, "l" * 64 + "\n")
+                    write_private(bench.folder + "/keep/laptop", "l" * 64 + "\n")
+                found = config.parse(text)
+                bench.publisher.configure(found, found.publishers[0])
+                wanted = b"l" * 64 if there and (name, extra) == ("laptop", "") else None
+                assert bench.publisher.token(LAPTOP) == wanted, (name, extra, there)
+                assert exists(path) is there, "none is made"
+                assert bench.row(LAPTOP)["device"] is False and bench.row(ROUTER)["device"] is True
+            os.remove(path)
 
 
 def test_reload():

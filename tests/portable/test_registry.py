@@ -6,6 +6,7 @@ from wgp2p import registry
 from wgp2p.registry import QUIET_MS, REMOVALS_KEPT, Registry, age_s, describe
 
 HOME, AWAY = "203.0.113.31:36906", "198.51.100.7:40000"
+MAPPED = "203.0.113.31:51820"
 
 
 class Bench:
@@ -231,7 +232,56 @@ def test_describe_has_the_originals_fields_with_their_meaning():
         key(1), HOME, ["192.168.20.3/32", "fd00::3/128"], 1700000000, 9, 8, 10]
     row = bench.describe(2)
     assert [row[name] for name in original] == [key(2), None, ["10.0.0.2/32"], 0, 0, 0, None]
-    assert sorted(row) == sorted(original + ("handshake_age", "seen_age", "quiet", "restored", "restarts", "seq"))
+    assert sorted(row) == sorted(original + ("handshake_age", "seen_age", "quiet", "restored", "restarts", "observed",
+                                             "announced", "seq"))
+
+
+def test_what_is_announced_is_served_while_it_lives():
+    bench = Bench(1)
+    bench.hear(1, HOME)
+    bench.read()
+    entry, seq, end = bench.registry.entries[key(1)], bench.registry.seq, bench.now + 60000
+    bench.registry.announce(entry, MAPPED, end, True)
+    row = bench.describe(1)
+    assert (row["endpoint"], row["observed"], row["announced"], row["seq"]) == (MAPPED, HOME, MAPPED, seq + 1)
+    assert entry.endpoint == HOME, "what the relay and the memory use"
+    assert bench.registry.since(seq) == [(seq + 1, key(1))]
+    bench.hear(1, HOME.replace("36906", "40001"))
+    assert bench.read(1000) == [key(1)] and bench.describe(1)["endpoint"] == MAPPED, "only another port"
+    bench.registry.announce(entry, MAPPED, end + 60000, True)
+    assert bench.registry.seq == seq + 2, "kept up, no change"
+    assert bench.read(end + 59999 - bench.now) == [key(1)] and bench.describe(1)["announced"] == MAPPED, "quiet"
+    assert bench.read(1) == [key(1)] and bench.describe(1)["announced"] is None
+    assert bench.describe(1)["endpoint"] == entry.endpoint == HOME.replace("36906", "40001")
+    assert bench.read(1000) == []
+
+
+def test_what_is_announced_is_gone_when_the_peer_is_elsewhere():
+    for there in (AWAY, "203.0.113.3:36906", "[2001:db8::1]:36906"):
+        bench = Bench(1)
+        bench.hear(1, HOME)
+        bench.read()
+        bench.registry.announce(bench.registry.entries[key(1)], MAPPED, bench.now + 60000, True)
+        bench.hear(1, there)
+        assert bench.read(1000) == [key(1)]
+        assert (bench.describe(1)["endpoint"], bench.describe(1)["announced"]) == (there, None)
+        bench.hear(1, HOME)
+        bench.read(1000)
+        assert bench.describe(1)["endpoint"] == HOME, "nor does it come back"
+
+
+def test_withdrawn_and_not_preferred():
+    bench = Bench(1)
+    bench.hear(1, HOME)
+    bench.read()
+    entry, seq = bench.registry.entries[key(1)], bench.registry.seq
+    bench.registry.announce(entry, None, None, True)
+    assert bench.registry.seq == seq, "there was none"
+    bench.registry.announce(entry, MAPPED, bench.now + 60000, False)
+    assert (bench.describe(1)["endpoint"], bench.describe(1)["announced"]) == (HOME, MAPPED)
+    bench.registry.announce(entry, None, None, True)
+    assert (bench.describe(1)["endpoint"], bench.describe(1)["announced"]) == (HOME, None)
+    assert bench.registry.seq == seq + 2 and bench.read(1000) == []
 
 
 def test_age():

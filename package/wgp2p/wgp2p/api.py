@@ -9,11 +9,13 @@ import json
 from . import VERSION, sse
 from .addr import canonical_ip, parse_endpoint
 from .compat import equal, json_loads, unix_s, utf8
+from .reach import Reach
 from .registry import age_s, describe
 
 HEARTBEAT_MS = 15000
 _ROOM = 16384  # bytes made for one connection in one turn of the loop
 _SHARED_MS = 1000
+_FOR_CLIENTS = ("/api/whoami", "/api/endpoint", "/api/probe")
 
 
 class Api:
@@ -24,8 +26,11 @@ class Api:
         self._publisher = publisher
         self._streams = []
         self._texts, self._texts_ms = {}, 0  # {seq: a peer's JSON}, and since when (ms)
+        reach = Reach(loop, publisher)
         self._routes = {"/api/peers": ("GET", self._peers), "/api/events": ("GET", self._events),
-                        "/api/whoami": ("GET", self._whoami), "/api/relay": ("POST", self._relay)}
+                        "/api/whoami": ("GET", self._whoami), "/api/relay": ("POST", self._relay),
+                        "/api/endpoint": ("POST", self._asks(reach.announce)),
+                        "/api/probe": ("POST", self._asks(reach.probe))}
         self._beat = None
 
     def request(self, request, connection):
@@ -39,6 +44,8 @@ class Api:
             connection.error(404, "no such path: see docs/protocol.md")
         elif request.method != route[0]:
             connection.reply(405, {"error": "only %s is allowed here" % route[0]}, {"Allow": route[0]})
+        elif request.path not in _FOR_CLIENTS and not self._publisher.config.peer(what.key).device:
+            connection.error(403, "this peer is no remote device: its token opens " + ", ".join(_FOR_CLIENTS))
         else:
             route[1](request, connection, what)
 
@@ -53,7 +60,7 @@ class Api:
         if entry is None:
             return 403, "no WireGuard peer has this source address"
         token = self._publisher.token(entry.key)
-        # A peer that is no device is compared too, so that the answer takes as long.
+        # A peer that has none is compared too, so that the answer takes as long.
         if not equal((token or b"\0" * 64), words[1].encode()) or token is None:
             return 403, "the token is not that of this WireGuard peer"
         return 0, entry
@@ -122,6 +129,15 @@ class Api:
             connection.error(409, problem)
         else:
             connection.reply(200, {})
+
+    def _asks(self, answer):
+        """The handler of a request about the asker's own port; what it changes is told."""
+        def handle(request, connection, asker):
+            before = self._publisher.registry.seq
+            connection.reply(*answer(asker, request.body))
+            if self._publisher.registry.seq != before:
+                self.changed(before)
+        return handle
 
     # -- streams ------------------------------------------------------------------------------------
 

@@ -111,12 +111,22 @@ def read_token(path):
 
 
 def device_token_path(keep_dir, name):
-    """Where a publisher keeps the token of the remote device of this name."""
+    """Where a publisher keeps the token of the remote device, or other peer, of this name."""
     return "%s/tokens/%s" % (keep_dir, name)
 
 
+def has_token(keep_dir, name):
+    """Whether the peer of this name (or None) has a token."""
+    return is_file_name(name) and exists(device_token_path(keep_dir, name))
+
+
+def is_file_name(name):
+    """Whether a token can be filed under this name (or None)."""
+    return bool(name) and "/" not in name and not name.startswith(".")
+
+
 def device_token(keep_dir, name):
-    """The token of a remote device, made when there is none. ValueError, OSError."""
+    """The token of a remote device, or other peer, made when there is none. ValueError, OSError."""
     path = device_token_path(keep_dir, name)
     if not exists(path):
         write_private(path, new_token() + "\n")

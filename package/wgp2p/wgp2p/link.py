@@ -88,7 +88,8 @@ class Link:
         else:
             self._refused(response)
 
-    def _refused(self, response):
+    def _words(self, response):
+        """What an answer that refuses says."""
         words = "the publisher answers %d" % response.status
         try:
             why = response.json().get("error")
@@ -96,7 +97,10 @@ class Link:
             why = None
         if isinstance(why, str) and why:  # it might say the token back
             words += ": " + why.replace(self._token, "(token)")[:200]
-        self._down(words, REFUSED_MS if response.status in (401, 403) else None)
+        return words
+
+    def _refused(self, response):
+        self._down(self._words(response), REFUSED_MS if response.status in (401, 403) else None)
         self.refused = response.status
 
     def _event(self, event):
@@ -226,25 +230,6 @@ class Link:
             restarts = self._restarts[key] = int(row["restarts"])
         return Report(key, endpoint, age_ms, quiet, before is not None and restarts > before)
 
-    def tell_session(self, key, sessions):
-        """Tell the relay which sessions we have with a client: [[index towards us, index towards it], ...]; whether
-        that is possible now. Nobody waits for the answer: without it the relay learns a session with its next
-        handshake."""
-        possible = self.relays and self.connected_ms is not None and len(self._told) < _TOLD_MOST
-        if possible:
-            body = json.dumps({"public_key": key, "sessions": sessions}).encode()
-            told = []
-
-            def done(response, error):
-                self._told.remove(told[0])
-                if error is not None or response.status != 200:
-                    log.debug("publisher %s: a session is not taken: %s" % (self.label, error or response.status))
-
-            told.append(client.get(self._loop, self.ip, self.port, "/api/relay", self._authorization(), done,
-                                   _POLL_TIMEOUT_MS, device=self._interface, method="POST", body=body))
-            self._told += told
-        return possible
-
     def _remember_you(self, data):
         endpoint = data.get("endpoint") if isinstance(data, dict) else None
         try:
@@ -256,6 +241,42 @@ class Link:
             self.you = you
             if you is not None:
                 self._listener.addressed(self)
+
+    # -- what it is told and asked --------------------------------------------------------------------
+
+    def tell_session(self, key, sessions):
+        """Tell the relay which sessions we have with a client: [[index towards us, index towards it], ...]; whether
+        that is possible now. Nobody waits for the answer: without it the relay learns a session with its next
+        handshake."""
+        possible = self.relays and self.connected_ms is not None and len(self._told) < _TOLD_MOST
+        if possible:
+            self._tell("/api/relay", {"public_key": key, "sessions": sessions}, self._told_session)
+        return possible
+
+    def _told_session(self, problem):
+        if problem:
+            log.debug("publisher %s: a session is not taken: %s" % (self.label, problem))
+
+    def announce(self, port, ttl_s, done):
+        """Say for `ttl_s` seconds (30 to 7200) that this port (1024 to 65535) of our address leads to us;
+        `done(problem)`: what is wrong in words, or ""."""
+        self._tell("/api/endpoint", {"port": port, "ttl": ttl_s}, done)
+
+    def probe(self, port, nonce, done):
+        """Have a datagram with this nonce (32 hexadecimal digits) sent to the port of our address that the publisher
+        sees us at, or that we have announced; `done(problem)` as above."""
+        self._tell("/api/probe", {"port": port, "nonce": nonce}, done)
+
+    def _tell(self, path, data, done):
+        def answered(response, error):
+            self._told.remove(request)
+            if error is None and response.status == 404:
+                error = "its wgp2p is too old for that"
+            done(error or ("" if response.status == 200 else self._words(response)))
+
+        request = client.get(self._loop, self.ip, self.port, path, self._authorization(), answered, _POLL_TIMEOUT_MS,
+                             device=self._interface, method="POST", body=json.dumps(data).encode())
+        self._told.append(request)
 
     # -- up and down ----------------------------------------------------------------------------------
 

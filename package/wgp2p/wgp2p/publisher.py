@@ -8,7 +8,7 @@ from . import log, probe
 from .api import Api
 from .compat import b64encode, random_bytes
 from .conntrack import Conntrack, ConntrackError
-from .files import device_token
+from .files import device_token, has_token
 from .handshake import call
 from .initiations import Initiations
 from .links import addresses
@@ -93,14 +93,14 @@ class Publisher:
         self._tokens = {}
         for key in config.peers:
             peer = config.peers[key]
-            if peer.device:
+            if peer.device or (not peer.exclude and has_token(config.main.keep_dir, peer.name)):
                 try:
                     self._tokens[key] = device_token(config.main.keep_dir, peer.name).encode()
                 except (OSError, ValueError) as error:
                     log.error("%s: no token, so it cannot ask: %s" % (peer.name, error))
 
     def token(self, key):
-        """The token (bytes) of the remote device with this key, or None for a peer that is none."""
+        """The token (bytes) of the peer with this key, or None."""
         return self._tokens.get(key)
 
     def serves(self, asker, key):
@@ -380,7 +380,7 @@ class Publisher:
             row = describe(self.registry.entries[key], now)
             row["name"] = self.config.name(key)
             row["exclude"] = self.config.excluded(key)
-            row["device"] = key in self._tokens
+            row["device"] = key in self._tokens and self.config.peer(key).device
             row["state"] = _word(row)
             peers.append(row)
         return {"interface": self.interface, "address": self.own_addresses(), "port": self.values.port,

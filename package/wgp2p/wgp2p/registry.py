@@ -26,11 +26,18 @@ class Entry:
         self.quiet = False
         self.doubted = None  # an endpoint that we set ourselves, where nothing has come from yet
         self.restored = False  # the endpoint is remembered, and nothing has come from there yet
+        self.announced = None  # where it says that it is reached, too: at the same address
+        self.announced_until = None  # ms
+        self.prefers_announced = False  # others are told of that in place of where it is seen
         self.seq = 0
 
     def is_quiet(self, now):
         """Nothing from it for QUIET_MS."""
         return now - (self.first_ms if self.seen_ms is None else self.seen_ms) >= QUIET_MS
+
+    def served(self):
+        """Where others are told that it is."""
+        return self.announced if self.announced and self.prefers_announced else self.endpoint
 
 
 class Registry:
@@ -100,7 +107,12 @@ class Registry:
             entry.doubted = None
         # A re-created interface has no endpoint until something comes in: what was known is still the best guess.
         endpoint = entry.endpoint if peer.endpoint in (None, entry.doubted) else peer.endpoint
-        changed = (restarted or endpoint != entry.endpoint or quiet != entry.quiet or restored != entry.restored
+        # Another port of the same address changes nothing: a mapping stays where it is.
+        lapsed = entry.announced and (now >= entry.announced_until or _ip(endpoint) != _ip(entry.announced))
+        if lapsed:
+            entry.announced = None
+        changed = (restarted or lapsed or endpoint != entry.endpoint or quiet != entry.quiet
+                   or restored != entry.restored
                    or (old is not None and peer is not old and peer.allowed_ips != old.allowed_ips))
         entry.endpoint, entry.quiet, entry.restored = endpoint, quiet, restored
         return changed
@@ -111,6 +123,14 @@ class Registry:
         entry.restored = True
         entry.endpoint = endpoint
         self._bump(entry, [])
+
+    def announce(self, entry, endpoint, until_ms, preferred):
+        """The peer says that it is reached at `endpoint`, too, until then; None: no more. It lapses before when the
+        peer is seen at another address. `preferred`: others are told of it in place of where the peer is seen."""
+        entry.announced_until, entry.prefers_announced = until_ms, preferred
+        if endpoint != entry.announced:
+            entry.announced = endpoint
+            self._bump(entry, [])
 
     def asker(self, ip):
         """The entry whose allowed IPs hold this address with the longest prefix, or None. WireGuard lets a packet in
@@ -128,6 +148,10 @@ class Registry:
         return rows
 
 
+def _ip(endpoint):
+    return endpoint.rpartition(":")[0]
+
+
 def age_s(now, then):
     """Seconds between two monotonic ms, one decimal, or None."""
     return None if then is None else round((now - then) / 1000, 1)
@@ -138,7 +162,7 @@ def describe(entry, now):
     peer = entry.peer
     return {
         "public_key": entry.key,
-        "endpoint": entry.endpoint,
+        "endpoint": entry.served(),
         "allowed_ips": list(peer.allowed_ips),
         "latest_handshake": peer.handshake,
         "rx_bytes": peer.rx,
@@ -149,5 +173,7 @@ def describe(entry, now):
         "quiet": entry.quiet,
         "restored": entry.restored,
         "restarts": entry.restarts,
+        "observed": entry.endpoint,
+        "announced": entry.announced,
         "seq": entry.seq,
     }
