@@ -11,7 +11,7 @@ says that the mapping may be gone, it is asked for at once, and has a minute to 
 """
 import struct
 
-from .addr import PRIVATE, SHARED, contains, is_unicast, parse_ip, parse_network
+from .addr import PRIVATE, SHARED, contains, format_endpoint, is_unicast, parse_ip, parse_network
 from .mapping import UPNP, Mapping, Refused, Request, Want
 from .pcptalk import is_news
 
@@ -275,10 +275,16 @@ class Lease:
                "lifetime_left": None, "error": self.error}
         if mapping is not None:
             row["protocol"] = mapping.protocol
-            row["external"] = "%s:%d" % (mapping.external_ip or "?", mapping.external_port)
+            row["external"] = endpoint(mapping)
             if mapping.lifetime_s:
                 row["lifetime_left"] = max(0, (self._expires_ms - now) // 1000)
         return row
+
+
+def endpoint(mapping):
+    """Where a Mapping is reached, as text; "?" for an address that the gateway does not say."""
+    return format_endpoint(mapping.external_ip, mapping.external_port) if mapping.external_ip else (
+        "?:%d" % mapping.external_port)
 
 
 def _nat_above(ip):
