@@ -82,7 +82,8 @@ def test_rubbish_in_the_file():
              '["x","203.0.113.9",1,2,1]', '["%s","203.0.113.999",1,2,1]' % PHONE, '["%s",7,1,2,1]' % PHONE,
              '["%s","::1",1,2,1]' % PHONE, '["%s","1.2.3.4:5",1,2,1]' % PHONE, '["%s","1.2.3.4",0,2,1]' % PHONE,
              '["%s","1.2.3.4",3,2,1]' % PHONE, '["%s","1.2.3.4",3,70000,1]' % PHONE, '["%s","1.2.3.4",3,9,7]' % PHONE,
-             '["%s","1.2.3.4",3,9,"x"]' % PHONE, '["%s","1.2.3.4",3,9,{}]' % PHONE, '["%s","1.2.3.4",3.5,9,1]' % PHONE)
+             '["%s","1.2.3.4",3,9,"x"]' % PHONE, '["%s","1.2.3.4",3,9,1e999]' % PHONE,
+             '["%s","1.2.3.4",3,9,{}]' % PHONE, '["%s","1.2.3.4",3.5,9,1]' % PHONE)
     networks = Networks()
     networks.load("[%s]" % ",".join(wrong + (good,) + wrong))
     assert len(json_loads(networks.dump())) == 1 and same(networks.recall(PHONE, "203.0.1.1:1"), 4300, 5000, -700)

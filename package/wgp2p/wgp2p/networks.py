@@ -86,7 +86,7 @@ class Networks:
                 key, ip, low, high, offset = row
                 ip, low = parse_endpoint("%s:%s" % (ip, low))
                 _, high = parse_endpoint("%s:%s" % (ip, high))
-                if len(b64decode(key)) == 32 and abs(int(offset)) <= high - low:
-                    self._put(key, ip, Known(low, high, int(offset)))
+                if len(b64decode(key)) == 32 and isinstance(offset, int) and abs(offset) <= high - low:
+                    self._put(key, ip, Known(low, high, offset))
             except (ValueError, TypeError, AttributeError):
                 pass
