@@ -9,7 +9,9 @@ TOKEN = "0123456789abcdef" * 4
 PUBLISHER = "config publisher 'main'\n\toption interface 'wg0'\n"
 SUBSCRIBER = "config subscriber 'main'\n\toption interface 'wg0'\n\toption publisher '10.0.0.1'\n"
 PEER = "config peer\n\toption public_key '%s'\n" % key(1)
-BASE = {"wgp2p": "config wgp2p 'main'\n", "publisher": PUBLISHER, "subscriber": SUBSCRIBER, "peer": PEER}
+PORTMAP = "config portmap 'main'\n\toption interface 'wg0'\n\toption enabled '1'\n"
+BASE = {"wgp2p": "config wgp2p 'main'\n", "publisher": PUBLISHER, "subscriber": SUBSCRIBER, "portmap": PORTMAP,
+        "peer": PEER}
 
 
 def faults(text):
@@ -29,7 +31,7 @@ def section(kind, text):
     """The Values of one section of this type with these lines added."""
     found = config.parse(BASE[kind] + text)
     return {"wgp2p": [found.main], "publisher": found.publishers, "subscriber": found.subscribers,
-            "peer": list(found.peers.values())}[kind][0]
+            "portmap": found.portmaps, "peer": list(found.peers.values())}[kind][0]
 
 
 DEFAULTS = {
@@ -40,6 +42,8 @@ DEFAULTS = {
                   "relay_limit": 0},
     "subscriber": {"enabled": True, "interface": "wg0", "publisher": "10.0.0.1", "port": 8080, "token_file": None,
                    "token": None, "keepalive": 25, "stale_after": 180, "server_host": None},
+    "portmap": {"enabled": True, "interface": "wg0", "protocol": "auto", "gateway": None, "lifetime": 7200,
+                "forward": []},
     "peer": {"public_key": key(1), "name": None, "exclude": False, "device": False, "client": [], "keepalive": None,
              "path": "auto"},
 }
@@ -111,6 +115,13 @@ GOOD = {
     ("peer", "device"): [("0", False)],
     ("peer", "client"): [(key(1), [key(1)])],
     ("peer", "keepalive"): [("10", 10)],
+    ("portmap", "enabled"): [("1", True)],
+    ("portmap", "interface"): [("wg0", "wg0")],
+    ("portmap", "protocol"): [("pcp", "pcp"), ("natpmp", "natpmp"), ("upnp", "upnp")],
+    ("portmap", "gateway"): [("192.168.1.1", "192.168.1.1")],
+    ("portmap", "lifetime"): [("120", 120), ("86400", 86400)],
+    ("portmap", "forward"): [("51821:192.168.1.20", [(51821, "192.168.1.20", 51821)]),
+                             ("51821:192.168.1.20:51820", [(51821, "192.168.1.20", 51820)])],
     ("peer", "path"): [("auto", "auto"), ("direct", "direct"), ("relay", "relay")],
 }
 BAD = {
@@ -134,6 +145,13 @@ BAD = {
     ("publisher", "relay"): ("2",),
     ("publisher", "relay_limit"): ("-1", "10001", "1.5"),
     ("publisher", "port"): ("0", "65536", "-1", "+1", "1.0", " 1", "1e3", "9999999999999", "²", "١"),
+    ("portmap", "enabled"): NO_BOOLEAN,
+    ("portmap", "interface"): ("x" * 16,),
+    ("portmap", "protocol"): ("igd", "1"),
+    ("portmap", "gateway"): ("router", "192.168.1.1/24", "2001:db8::1"),
+    ("portmap", "lifetime"): ("119", "86401"),
+    ("portmap", "forward"): ("51821", "80:192.168.1.20", "51821:host", "51821:192.168.1.20:0", "51821:127.0.0.1",
+                             "51821:[fd00::1]:1", "51821:192.168.1.20:1:2"),
     ("subscriber", "enabled"): NO_BOOLEAN,
     ("subscriber", "interface"): ("x" * 16,),
     ("subscriber", "publisher"): ("http://10.0.0.1", "10.0.0.1:8080"),
@@ -194,6 +212,16 @@ def test_missing_options():
         "error: %s, section @subscriber[0], option publisher: is missing" % FILE]
     assert faults("config peer\n\toption name 'x'\n") == ["error: %s, section @peer[0], option public_key: is missing"
                                                            % FILE]
+
+
+def test_portmaps():
+    assert not config.parse("config portmap\n").portmaps, "off, and then nothing is missing"
+    assert faults("config portmap\n\toption enabled '1'\n") == [
+        "error: %s, section @portmap[0], option interface: is missing" % FILE]
+    assert faults(PORTMAP + "\tlist forward '51821:192.168.1.20'\n\tlist forward '51821:192.168.1.21'\n") == [
+        "error: %s, section main, option forward: port 51821 is forwarded by section main already" % FILE]
+    assert faults(PORTMAP + PORTMAP.replace("main", "other")) == [
+        "error: %s, section other, option interface: is mapped by section main already" % FILE]
 
 
 def test_unknown_things_are_warnings():

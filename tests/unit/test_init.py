@@ -90,7 +90,7 @@ def test_a_subscriber(router):
     assert done.all("changed") == ["firewall"]
     assert done.all("trigger") == ["config wgp2p reload", "config network reload", "interface.*.up wg0 wgp2p reload",
                                    "interface.*.up wan wgp2p reload", "interface.*.up wan6 wgp2p reload"]
-    assert done.all("validation") == ["wgp2p", "publisher", "subscriber", "peer"]
+    assert done.all("validation") == ["wgp2p", "publisher", "subscriber", "portmap", "peer"]
 
 
 def test_the_jail(router):
@@ -200,6 +200,23 @@ def test_what_is_relayed_passes_only_where_a_publisher_relays(router):
     assert switched.all("rule") == [WG_RULE, API_RULE, RELAY_RULE] and switched.all("changed") == ["firewall"]
     use(router, PUBLISHER.replace("option port", "option enabled '0'\n\toption port"))
     assert router.run("reload").all("rule") == []
+
+
+def test_forwards_for_phones_in_the_lan(router):
+    portmap = ("config portmap\n\toption enabled '1'\n\toption interface 'wg0'\n"
+               "\tlist forward '51821:192.168.1.20'\n\tlist forward '51822:192.168.1.21:51820'\n")
+    redirect = "type=redirect target=DNAT src=wan proto=udp src_dport=%d dest_ip=%s dest_port=%d"
+    assert start(router, SUBSCRIBER + portmap).all("rule") == [
+        WG_RULE, redirect % (51821, "192.168.1.20", 51821), redirect % (51822, "192.168.1.21", 51820)]
+    use(router, SUBSCRIBER + portmap.replace("enabled '1'", "enabled '0'"))
+    assert router.run("reload").all("rule") == [WG_RULE]
+
+
+@pytest.mark.parametrize("word", ["51821", "1:2:3:4", "51821:host", "51821:1.2.3.4;reboot"])
+def test_a_forward_that_is_none(router, word):
+    done = start(router, SUBSCRIBER + "config portmap p\noption enabled 1\noption interface wg0\n"
+                 "list forward '%s'\n" % word)
+    assert not done.command and "section p: a forward is not PORT:ADDRESS" in done.all("log")[0]
 
 
 def test_the_mark_is_that_of_the_relay():

@@ -125,6 +125,24 @@ def _printable(text):
     return plain(text) == text
 
 
+def _ipv4(text):
+    ip = _ip(text)
+    if ":" in ip or not addr.is_unicast(ip):
+        raise ValueError("must be the IPv4 address of a host")
+    return ip
+
+
+def _forward(text):
+    """(port outside, address in the LAN, port there) of `51821:192.168.1.20` or `51821:192.168.1.20:51820`."""
+    try:
+        outside, _, rest = text.partition(":")
+        ip, _, port = rest.partition(":")
+        return _integer(1024, 65535)(outside), _ipv4(ip), _integer(1, 65535)(port or outside)
+    except ValueError:
+        pass
+    raise ValueError("must be PORT:ADDRESS or PORT:ADDRESS:PORT, such as 51821:192.168.1.20")
+
+
 _REQUIRED = ()  # as a default: the option must be there
 _LIST = True
 
@@ -165,6 +183,14 @@ SCHEMA = {
         "stale_after": (_integer(LEAST_STALE_S, 86400), 180, False),
         "server_host": (_host, None, False),
     },
+    "portmap": {
+        "enabled": (_boolean, False, False),
+        "interface": (_interface, _REQUIRED, False),
+        "protocol": (_choice("auto", "pcp", "natpmp", "upnp"), "auto", False),
+        "gateway": (_ipv4, None, False),
+        "lifetime": (_integer(120, 86400), 7200, False),
+        "forward": (_forward, None, _LIST),
+    },
     "peer": {
         "public_key": (_key, _REQUIRED, False),
         "name": (_name, None, False),
@@ -186,13 +212,14 @@ class Values:
 
 
 class Config:
-    """A configuration that can be run: `main` (Values), `publishers`, `subscribers` (lists of the enabled Values, empty
-    when the whole is not enabled), `peers` {public key: Values}, `problems` (warnings)."""
+    """A configuration that can be run: `main` (Values), `publishers`, `subscribers`, `portmaps` (lists of the enabled
+    Values, empty when the whole is not enabled), `peers` {public key: Values}, `problems` (warnings)."""
 
     def __init__(self):
         self.main = None
         self.publishers = []
         self.subscribers = []
+        self.portmaps = []
         self.peers = {}
         self.problems = []
 
@@ -232,13 +259,14 @@ def parse(text, file="/etc/config/wgp2p"):
         elif section.type == "peer":
             _add_peer(config, values, file, problems)
         elif values.enabled:
-            (config.publishers if section.type == "publisher" else config.subscribers).append(values)
+            roles = {"publisher": config.publishers, "subscriber": config.subscribers, "portmap": config.portmaps}
+            roles[section.type].append(values)
     config.main = mains[0] if mains else _read(uci.Section("wgp2p", None, 0, 0), SCHEMA["wgp2p"], file, problems)
     if len(mains) > 1:
         problems.append(Problem(True, _where(file, mains[1]), "only one section of type wgp2p is allowed"))
     _check_roles(config, file, problems)
     if not config.main.enabled:
-        config.publishers, config.subscribers = [], []
+        config.publishers, config.subscribers, config.portmaps = [], [], []
     if [problem for problem in problems if problem.fatal]:
         raise ConfigError(problems)
     config.problems = problems
@@ -312,6 +340,7 @@ def _check_roles(config, file, problems):
         follows[spot] = values.label
         if values.token and values.token_file:
             problems.append(Problem(True, _where(file, values, "token"), "goes with no token_file: give one of them"))
+    _check_portmaps(config, file, problems)
     names = [peer.name for peer in config.peers.values()]
     for peer in config.peers.values():
         for client in peer.client:
@@ -324,6 +353,20 @@ def _check_roles(config, file, problems):
             problems.append(Problem(True, _where(file, peer, "name"), "is missing: a device's token is filed under it"))
         elif peer.device and ("/" in peer.name or peer.name.startswith(".")):
             problems.append(Problem(True, _where(file, peer, "name"), "of a device must be good as a file name"))
+
+
+def _check_portmaps(config, file, problems):
+    mapped, forwarded = {}, {}
+    for values in config.portmaps:
+        if values.interface in mapped:
+            problems.append(Problem(True, _where(file, values, "interface"), "is mapped by section %s already"
+                                    % mapped[values.interface]))
+        mapped[values.interface] = values.label
+        for outside, _, _ in values.forward:
+            if outside in forwarded:
+                problems.append(Problem(True, _where(file, values, "forward"), "port %d is forwarded by section %s "
+                                        "already" % (outside, forwarded[outside])))
+            forwarded[outside] = values.label
 
 
 def find_peer(config, keys, word):
