@@ -278,6 +278,7 @@ def test_token():
     assert bench.run("token", key(1))[1] == out
     code, out, err = bench.run("token", "phone")
     assert (code, out) == (1, "") and "'phone'" in err and "(router)" in err
+    assert not exists(bench.folder + "/keep/tokens/phone")
     write_private(bench.folder + "/keep/tokens/router", "secret\n")
     code, out, err = bench.run("token", "router")
     assert (code, out) == (1, "") and "holds no token" in err and "secret" not in err
@@ -288,6 +289,26 @@ def test_token():
     assert (code, out) == (1, "") and bench.folder + "/keep/tokens/router: " in err
     bench.write(PUBLISHER)
     assert "(none is configured)" in bench.run("token", "router")[2]
+
+
+def test_token_of_a_client():
+    bench = Bench()
+    section = "config peer\n option public_key '%s'\n option name '%s'\n"
+    bench.write(PUBLISHER + ROUTER + section % (key(2), "laptop"))
+    code, out, err = bench.run("token", "laptop")
+    assert code == 0 and out == read_text(bench.folder + "/keep/tokens/laptop", 100) and len(out) == 65
+    assert err == ("laptop is no remote device: this token lets it announce a port of its own, once the daemon knows "
+                   "it: wgp2p reload\n")
+    assert bench.run("check")[0] == 0
+    write_private(bench.folder + "/keep/tokens/laptop", "secret\n")
+    code, out, err = bench.run("check")
+    assert code == 1 and "option name: token file" in err and "secret" not in err
+    for name, more in (("../laptop", ""), (".laptop", ""), ("a/b", ""), ("laptop", " option exclude '1'\n")):
+        bench.write(PUBLISHER + ROUTER + section % (key(2), name) + more)
+        assert bench.run("check")[0] == 0, name
+        for word in (name, key(2)):
+            assert bench.run("token", word)[:2] == (1, ""), name
+    assert sorted(os.listdir(bench.folder + "/keep")) == ["tokens"]
 
 
 def test_run_says_why_it_cannot():

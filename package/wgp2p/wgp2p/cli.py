@@ -4,7 +4,7 @@ import os
 import sys
 
 from . import VERSION, client, config, log, table
-from .files import device_token, device_token_path, exists, read_token
+from .files import device_token, device_token_path, exists, has_token, may_have_token, read_token
 from .log import plain
 from .loop import Loop
 from .privileges import PrivilegeError, become, find_user, is_possible, is_root
@@ -19,7 +19,8 @@ USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] [--user NA
   punch PEER       connect to a peer now
   reload           apply a changed configuration without dropping a path
   check            look for faults in the configuration without starting
-  token NAME       show (and make, if need be) a remote device's token, on the public server
+  token NAME       show (and make, if need be) a remote device's token, on the public server; that of another peer
+                   lets it announce a mapped port of its own (`wgp2p map` there)
   client WHAT      phones and their profiles, on the remote device:
   --version, --help
 
@@ -250,8 +251,8 @@ def _check(arguments):
     tokens = [(values, "token_file", values.token_file or found.main.keep_dir + "/token")
               for values in found.subscribers if not values.token]
     if found.publishers:  # which makes those that are missing
-        tokens += [(peer, "device", device_token_path(found.main.keep_dir, peer.name)) for peer in found.peers.values()
-                   if peer.device and exists(device_token_path(found.main.keep_dir, peer.name))]
+        tokens += [(peer, "device" if peer.device else "name", device_token_path(found.main.keep_dir, peer.name))
+                   for peer in found.peers.values() if has_token(found.main.keep_dir, peer)]
     faults = []
     for values, option, path in tokens:
         try:
@@ -290,19 +291,22 @@ def _token(arguments):
     name = arguments.take(1)[0]
     found = _load(arguments)
     _be_the_daemon(found.main.keep_dir)
-    devices = [peer for peer in found.peers.values() if peer.device]
-    for peer in devices:
+    peers = [peer for peer in found.peers.values() if may_have_token(peer)]
+    for peer in peers:
         if name in (peer.name, peer.public_key):
             try:
                 print(device_token(found.main.keep_dir, peer.name))
+                if not peer.device:
+                    sys.stderr.write("%s is no remote device: this token lets it announce a port of its own, once the "
+                                     "daemon knows it: wgp2p reload\n" % plain(peer.name))
             except OSError as error:
                 raise _Failure(FAILED, "%s: %s" % (device_token_path(found.main.keep_dir, peer.name),
                                                    client.words(error)))
             except ValueError as error:
                 raise _Failure(FAILED, str(error))
             return
-    names = ", ".join(sorted([peer.name for peer in devices])) or "none is configured"
-    raise _Failure(FAILED, "no peer section with option device '1' has the name '%s' (%s)" % (name, names))
+    names = ", ".join(sorted([peer.name for peer in peers])) or "none is configured"
+    raise _Failure(FAILED, "no peer section that may have a token has the name '%s' (%s)" % (name, names))
 
 
 def _client(arguments):

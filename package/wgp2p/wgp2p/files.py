@@ -115,14 +115,16 @@ def device_token_path(keep_dir, name):
     return "%s/tokens/%s" % (keep_dir, name)
 
 
-def has_token(keep_dir, name):
-    """Whether the peer of this name (or None) has a token."""
-    return is_file_name(name) and exists(device_token_path(keep_dir, name))
+def may_have_token(peer):
+    """Whether there can be a token for this peer section: for a remote device, and for another peer whose name is good
+    as a file name and that is not to be left alone."""
+    return peer.device or bool(peer.name and "/" not in peer.name and not peer.name.startswith(".")
+                               and not peer.exclude)
 
 
-def is_file_name(name):
-    """Whether a token can be filed under this name (or None)."""
-    return bool(name) and "/" not in name and not name.startswith(".")
+def has_token(keep_dir, peer):
+    """Whether there is one."""
+    return may_have_token(peer) and exists(device_token_path(keep_dir, peer.name))
 
 
 def device_token(keep_dir, name):

@@ -93,7 +93,7 @@ class Publisher:
         self._tokens = {}
         for key in config.peers:
             peer = config.peers[key]
-            if peer.device or (not peer.exclude and has_token(config.main.keep_dir, peer.name)):
+            if peer.device or has_token(config.main.keep_dir, peer):
                 try:
                     self._tokens[key] = device_token(config.main.keep_dir, peer.name).encode()
                 except (OSError, ValueError) as error:
