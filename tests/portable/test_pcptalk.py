@@ -1,6 +1,8 @@
 """pcptalk.py in virtual time: the retries of both RFCs, grants, refusals, and every answer that must not count."""
+import binascii
+
 from test_natpmp import address, mapped
-from test_pcp import NONCE, OURS, PUBLIC, announce, answer
+from test_pcp import NONCE, OURS, PUBLIC, V4, announce, answer
 
 from wgp2p import natpmp, pcp
 from wgp2p.mapping import NATPMP, PCP, PORT, Mapping, Refused, Want
@@ -41,18 +43,15 @@ def tell(made, data, now=5020):
 
 
 def schedule(made):
-    """When it sends, until it gives up; that it sends the same each time."""
+    """When it sends, and at last when it gives up; it sends the same each time."""
     times, first = [], None
     while made.outcome is None:
         now = made.next_ms()
         assert made.act(now - 1) == [] and made.next_ms() == now
-        sent = made.act(now)
-        if sent:
-            first = first or sent[0]
-            assert [(one.ip, one.port, one.data) for one in sent] == [(GATEWAY, PORT, first.data)]
-            times.append(now)
-        else:
-            times.append(now)
+        for sent in made.act(now):
+            first = first or sent.data
+            assert (sent.ip, sent.port, sent.data) == (GATEWAY, PORT, first)
+        times.append(now)
     assert made.next_ms() is None and made.act(now + 1000000) == []
     assert made.outcome.code is None and made.outcome.final and "answer" in made.outcome.words
     return times
@@ -110,6 +109,13 @@ def test_pcp_refusals():
         assert got.final is (code not in (7, 8, 10, 11)) and got.taken is (code == 11)
     assert tell(talk(PcpTalk), answer(2, 0)).retry_s is None
     assert tell(talk(PcpTalk), answer(2, 0xFFFFFFFF)).retry_s == 1800
+
+
+def test_miniupnpd_behind_another_nat():
+    for inside in ([192, 168, 0, 2], [10, 0, 0, 9], [100, 64, 0, 1]):
+        got = tell(talk(PcpTalk), answer(8, 30, ip=V4 + bytes(inside)))
+        assert got.code == 8 and got.words == PCP_WORDS[7] and got.retry_s == 30 and not got.final
+    assert tell(talk(PcpTalk), answer(8, ip=V4 + bytes(4))).words == PCP_WORDS[8]
 
 
 def test_pcp_that_is_not_spoken():
@@ -238,3 +244,72 @@ def test_announcements():
                        (b"\0\x80\0\1" + bytes(8), False), (b"\2\x80\0\1" + bytes(20), False)):
         assert is_news(15000, data, EPOCH, PUBLIC) is news, data
     assert not is_news(15000, announce(3), None, PUBLIC)
+
+
+# -- what Debian's miniupnpd 2.3.1 said ------------------------------------------------------------------
+# Its addresses: 192.168.1.1, 2001:db8:1::1, and 9.9.9.9 outside; the client's: 192.168.1.2, 2001:db8:1::2.
+
+FROM_US = "020100000000%s00000000000000000000ffffc0a801027477656c7665206279746573"
+TO_US = "0281%s0000000000000000000000007477656c7665206279746573"
+FOUR, SIX = "00000000000000000000ffff", "20010db8000100000000000000000002"
+ASKS = FROM_US % "0258" + "11000000ca6cca6c" + FOUR + "00000000"
+DELETES = FROM_US % "0000" + "11000000ca6c0000" + FOUR + "00000000"
+RECORDED = (  # what it was about: lifetime, internal port; the exchange; what came of it
+    (PcpTalk, 600, 51820, ((ASKS, TO_US % "00000000025800000001" + "11000000ca6cca6c" + FOUR + "09090909"),),
+     (51820, "9.9.9.9")),
+    # another host had the suggested port
+    (PcpTalk, 600, 51822, ((FROM_US % "0258" + "11000000ca6eca6c" + FOUR + "00000000",
+                            TO_US % "00000000025800000001" + "11000000ca6eca6e" + FOUR + "09090909"),),
+     (51822, "9.9.9.9")),
+    (PcpTalk, 0, 51820, ((DELETES, TO_US % "00000000000000000001" + "11000000ca6c0000" + FOUR + "09090909"),),
+     (0, None)),
+    # there was none
+    (PcpTalk, 0, 51820, ((DELETES, TO_US % "00080000001e00000001" + "11000000ca6c0000" + FOUR + "09090909"),),
+     (0, None)),
+    # it was made with another nonce
+    (PcpTalk, 0, 51820, ((DELETES, TO_US % "00020000000000000001" + "11000000ca6c0000" + FOUR + "09090909"),), 2),
+    # its rules deny it
+    (PcpTalk, 600, 51820, ((ASKS, TO_US % "00020000000000000002" + "11000000ca6cca6c" + FOUR + "09090909"),), 2),
+    # its own address is 10.0.0.9
+    (PcpTalk, 600, 51820, ((ASKS, TO_US % "00080000001e00000001" + "11000000ca6cca6c" + FOUR + "0a000009"),), 8),
+    (NatPmpTalk, 600, 51820, (("0000", "008000030000000100000000"),), 3),
+    (NatPmpTalk, 600, 51820, (("0000", "008000000000000109090909"),
+                              ("00010000ca6cca6c00000258", "0081000000000001ca6cca6c00000258")), (51820, "9.9.9.9")),
+    (NatPmpTalk, 600, 51821, (("0000", "008000000000000109090909"),
+                              ("00010000ca6dca6c00000258", "0081000000000001ca6dca6d00000258")), (51821, "9.9.9.9")),
+    (NatPmpTalk, 600, 51820, (("0000", "008000000000000209090909"),
+                              ("00010000ca6cca6c00000258", "0081000200000002ca6cca6c00000258")), 2),
+    (NatPmpTalk, 0, 51820, (("00010000ca6c000000000000", "0081000000000001ca6c000000000000"),), (0, None)),
+)
+
+
+def replay(made, exchange, expected):
+    """The talker says what was said then, and the answers bring it to the same."""
+    for request, reply in exchange:
+        assert [binascii.hexlify(sent.data).decode() for sent in made.act(5000)] == [request]
+        assert made.outcome is None
+        tell(made, binascii.unhexlify(reply), 5000)
+    got = made.outcome
+    if isinstance(got, Mapping):
+        assert (got.external_port, got.external_ip) == expected and bool(got.lifetime_s) == bool(got.external_port)
+    else:
+        assert got.code == expected and got.words
+
+
+def test_miniupnpd():
+    for kind, lifetime_s, port, exchange, expected in RECORDED:
+        wanted = Want(GATEWAY, OURS, port, 51820, lifetime_s, NONCE, "")
+        replay(kind(5000, wanted, middle), exchange, expected)
+
+
+def test_miniupnpds_pinhole():
+    us = "0201000000000258" + SIX + "7477656c7665206279746573" + "11000000ca6cca6c" + 32 * "0"
+    gateway = "2001:db8:1::1"
+    made = PcpTalk(5000, Want(gateway, "2001:db8:1::2", 51820, 51820, 600, NONCE, ""), middle)
+    assert binascii.hexlify(made.act(5000)[0].data).decode() == us
+    made.received(5000, gateway, PORT, binascii.unhexlify(TO_US % "00000000025800000001" + "11000000ca6cca6c" + SIX))
+    assert (made.outcome.external_ip, made.outcome.external_port) == ("2001:db8:1::2", 51820)
+
+
+def test_miniupnpd_restarted():
+    assert is_news(15000, binascii.unhexlify("0280" + 44 * "0"), EPOCH, PUBLIC)

@@ -9,18 +9,20 @@ the gateway has seen. Every other one is ignored, and so is the first whose cloc
 mappings: it may be a late one, so we ask once more and then believe what we hear.
 """
 from . import natpmp, pcp
+from .addr import PRIVATE, SHARED, contains, parse_ip, parse_network
 from .mapping import NATPMP, PCP, PORT, Datagram, Mapping, Refused
 
 _LIFETIME_MOST_S = 86400  # of a mapping: more is absurd (RFC 6887, 15)
 _ERROR_MOST_S = 1800  # of an error: more than the longest that is recommended (RFC 6887, 7.4)
 _NO_ADDRESS = ("0.0.0.0", "::")
+_INSIDE = [parse_network(text) for text in PRIVATE + (SHARED,)]
 
-_VERSION = "the router does not speak this version of the protocol"
-_NOT_ALLOWED = "the router does not allow it: allow port mappings for this machine in its settings"
-_NO_NETWORK = "the router has no public address itself: it is not connected, or behind another NAT"
-_NO_ROOM = "the router has no room for another mapping: delete some there, or restart it"
-_NO_MAPPINGS = "the router does not map ports by this protocol"
-_NOT_UNDERSTOOD = "the router does not understand the request"
+_VERSION = "the gateway does not speak this version of the protocol"
+_NOT_ALLOWED = "the gateway does not allow it: allow port mappings for this machine in its settings"
+_NO_NETWORK = "the gateway has no public address itself: it is not connected, or behind another NAT"
+_NO_ROOM = "the gateway has no room for another mapping: delete some there, or restart it"
+_NO_MAPPINGS = "the gateway does not map ports by this protocol"
+_NOT_UNDERSTOOD = "the gateway does not understand the request"
 PCP_WORDS = {
     pcp.UNSUPP_VERSION: _VERSION,
     pcp.NOT_AUTHORIZED: _NOT_ALLOWED,
@@ -30,11 +32,11 @@ PCP_WORDS = {
     pcp.MALFORMED_OPTION: _NOT_UNDERSTOOD,
     pcp.NETWORK_FAILURE: _NO_NETWORK,
     pcp.NO_RESOURCES: _NO_ROOM,
-    pcp.UNSUPP_PROTOCOL: "the router does not map UDP ports",
-    pcp.USER_EX_QUOTA: "this machine has as many mappings as the router allows it: delete some there",
+    pcp.UNSUPP_PROTOCOL: "the gateway does not map UDP ports",
+    pcp.USER_EX_QUOTA: "this machine has as many mappings as the gateway allows it: delete some there",
     pcp.CANNOT_PROVIDE_EXTERNAL: "another host has this external port",
-    pcp.ADDRESS_MISMATCH: "another NAT is between this machine and the router: name that one as the gateway",
-    pcp.EXCESSIVE_REMOTE_PEERS: "the router cannot limit the mapping to so many senders",
+    pcp.ADDRESS_MISMATCH: "another NAT is between this machine and the gateway: name that one as the gateway",
+    pcp.EXCESSIVE_REMOTE_PEERS: "the gateway cannot limit the mapping to so many senders",
 }
 NATPMP_WORDS = {
     natpmp.UNSUPP_VERSION: _VERSION,
@@ -73,7 +75,7 @@ class _Talk:
         if self.outcome is not None or now < self._due_ms:
             return []
         if self._sent == (self._TRIES if self._want.previous else self._FIRST_TRIES):
-            self.outcome = Refused(None, "the router does not answer", True)
+            self.outcome = Refused(None, "the gateway does not answer", True)
             return []
         self._sent += 1
         self._due_ms = now + self._wait_ms()
@@ -142,13 +144,16 @@ class PcpTalk(_Talk):
 
     def _answered(self, now, answer):
         code = answer.code
-        # miniupnpd has no resources for a deletion where there is nothing to delete.
+        # miniupnpd has "no resources" to delete what is not there, nor for a mapping while its own address is private,
+        # which it tells in the answer.
         if code == pcp.SUCCESS or code == pcp.NO_RESOURCES and not self._want.lifetime_s:
             self._grant(PCP, answer.external_ip, answer)
-        else:
-            self.outcome = Refused(code, PCP_WORDS.get(code, "the router refuses with PCP's error %d" % code),
-                                   code not in _PCP_PASSING, min(answer.lifetime_s, _ERROR_MOST_S) or None,
-                                   code == pcp.CANNOT_PROVIDE_EXTERNAL)
+            return
+        words = PCP_WORDS.get(code, "the gateway refuses with PCP's error %d" % code)
+        if code == pcp.NO_RESOURCES and any([contains(net, parse_ip(answer.external_ip)) for net in _INSIDE]):
+            words = _NO_NETWORK
+        self.outcome = Refused(code, words, code not in _PCP_PASSING, min(answer.lifetime_s, _ERROR_MOST_S) or None,
+                               code == pcp.CANNOT_PROVIDE_EXTERNAL)
 
 
 class NatPmpTalk(_Talk):
@@ -178,7 +183,7 @@ class NatPmpTalk(_Talk):
     def _answered(self, now, answer):
         code = answer.code
         if code != natpmp.SUCCESS:
-            self.outcome = Refused(code, NATPMP_WORDS.get(code, "the router refuses with NAT-PMP's error %d" % code),
+            self.outcome = Refused(code, NATPMP_WORDS.get(code, "the gateway refuses with NAT-PMP's error %d" % code),
                                    code not in _NATPMP_PASSING)
         elif answer.opcode == natpmp.ADDRESS:
             self._external_ip = answer.external_ip
