@@ -43,7 +43,10 @@ def test_neighbours_share_a_nat():
                        (PHONE, "203.0.8.8:800", "203.0.8.8:800"), (OTHER, "203.1.0.1:1", "203.1.0.1:2"))
     assert same(networks.recall(PHONE, "203.0.113.9:1"), 5000, 5700, 700), "this address before others"
     assert same(networks.recall(PHONE, "203.0.250.1:1"), 700, 800, -100), "the last"
-    assert networks.recall(PHONE, "203.1.0.1:1") is None and networks.recall(PHONE, "20.3.0.1:1") is None
+    assert networks.recall(PHONE, "203.1.0.1:1") is None and networks.recall(PHONE, "203.11.0.1:1") is None
+    assert networks.recall(OTHER, "203.11.0.1:1") is None and networks.recall(OTHER, "203.1.9.9:1").symmetric
+    networks.learn(PHONE, "203.12.0.1:1", "203.12.0.1:2")
+    assert networks.recall(PHONE, "203.1.0.1:1") is None
     assert networks.recall(PHONE, "203.0.8.8:1").symmetric is False, "its own word, and only its own"
 
 
@@ -83,7 +86,7 @@ def test_rubbish_in_the_file():
              '["%s","::1",1,2,1]' % PHONE, '["%s","1.2.3.4:5",1,2,1]' % PHONE, '["%s","1.2.3.4",0,2,1]' % PHONE,
              '["%s","1.2.3.4",3,2,1]' % PHONE, '["%s","1.2.3.4",3,70000,1]' % PHONE, '["%s","1.2.3.4",3,9,7]' % PHONE,
              '["%s","1.2.3.4",3,9,"x"]' % PHONE, '["%s","1.2.3.4",3,9,1e999]' % PHONE,
-             '["%s","1.2.3.4",3,9,{}]' % PHONE, '["%s","1.2.3.4",3.5,9,1]' % PHONE)
+             '["%s","1.2.3.4",3,9,{}]' % PHONE, '["%s","1.2.3.4",3,9,1.0]' % PHONE, '["%s","1.2.3.4",3.5,9,1]' % PHONE)
     networks = Networks()
     networks.load("[%s]" % ",".join(wrong + (good,) + wrong))
     assert len(json_loads(networks.dump())) == 1 and same(networks.recall(PHONE, "203.0.1.1:1"), 4300, 5000, -700)

@@ -79,15 +79,18 @@ def test_the_block_of_another_visit():
     assert {number(waves(31100, known), port) for port in range(31000, 31901)} == {1}
     assert {number(waves(31100), port) for port in range(31000, 31901)} == {1, 2, 3}
     assert {number(waves(30300, known), port) for port in range(30300, 31901)} == {1, 2}, "it is larger than it looked"
+    assert 31300 not in ports(waves(32000, Known(31000, 31100, 100)))[:500], "a small one, far off"
+    few = ports(waves(50000, Known(31008, 31011, 3)))
+    assert sorted(few[:65]) == list(range(49968, 50033)), "four ports are no port set"
     assert ports(waves(50000, known))[:17] == list(range(50892, 50909)), "another one: the same distance"
     assert ports(waves(50000, known))[17:82] == ports(waves(50000))[:65], "and then as ever"
 
 
 def test_the_port_set_of_another_visit():
     for low, high in ((0x1120, 0x912F), (0x1120, 0x952F), (0x1120, 0x1525)):
-        plan = waves(0x2345, Known(low, high, high - low))
-        assert {number(plan, port) for port in port_set(0x2345, 10)} == {1}
-        assert set(ports(plan)[:240]) == set(port_set(0x2345, 12))
+        plan = waves(0x2945, Known(low, high, high - low))
+        assert {number(plan, port) for port in port_set(0x2945, 10)} == {1}
+        assert set(ports(plan)[:240]) == set(port_set(0x2945, 12)), "none with zeros in front"
     assert 3 in {number(waves(0x2345, Known(0x1120, 0x9535, 900)), port) for port in port_set(0x2345, 10)}
 
 
