@@ -1,13 +1,13 @@
 """reach.py: announcing a port and having it probed, and what cannot be done to others with it."""
 import json
 
-from helpers import drive
+from helpers import Skip, drive
 from test_api import HOME, HOST, LAPTOP, LAPTOP_IP, PHONE, ROUTER, ROUTER_IP, TOKENS, Bench
 from test_syscalls import free_port_pair
 
 from wgp2p import compat, http, reach
 from wgp2p.loop import READ, Loop
-from wgp2p.outside import MAGIC
+from wgp2p.outside import FILTERED, MAGIC, OPEN_HERE, REWRITTEN, Outside
 from wgp2p.registry import describe
 
 NONCE = "00ff" * 8
@@ -207,4 +207,40 @@ def test_a_fresh_port_each_time():
     assert [data for data, _ in got] == [MAGIC + b"\0" * 16] * 2
     assert compat.sockaddr_text(got[0][1])[1] != compat.sockaddr_text(got[1][1])[1]
     loop.unwatch(sock.fileno())
+    sock.close()
+
+
+class DirectLink:
+    """A link.Link that asks an Api without a network."""
+
+    def __init__(self, bench, loop):
+        self._bench, self._loop = bench, loop
+        self.you = bench.publisher.registry.entries[ROUTER].endpoint
+
+    def announce(self, port, ttl_s, done):
+        self._ask("endpoint", {"port": port, "ttl": ttl_s}, done)
+
+    def probe(self, port, nonce, done):
+        self._ask("probe", {"port": port, "nonce": nonce}, done)
+
+    def _ask(self, path, said, done):
+        answer = self._bench.ask("/api/" + path, method="POST", body=json.dumps(said).encode())
+        self._loop.call_later(0, done, "" if answer.status == 200 else answer.value()["error"])
+
+
+def test_from_the_publisher_to_the_device():
+    """Both halves, with the kernel's sockets between them."""
+    loop, bench = Loop(), Bench()
+    sock, port = free_port_pair()
+    for seen, listens, external, verdict in ((port, port, port, OPEN_HERE), (port + 1, port, port, OPEN_HERE),
+                                             (port, port + 1, port, FILTERED), (port + 1, port + 1, port, REWRITTEN)):
+        bench.hear(ROUTER, "127.0.0.1:%d" % seen)
+        told, outside = [], Outside(loop, listens)
+        outside.verify([DirectLink(bench, loop)], external, lambda *row: told.append(row))
+        drive(loop, lambda: told)
+        if "heard" in told[0][1]:
+            raise Skip(told[0][1])
+        assert told == [(verdict, "")]
+        bench.loop.advance(60000)
+        bench.read()
     sock.close()

@@ -20,7 +20,7 @@ USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] [--user NA
   reload           apply a changed configuration without dropping a path
   check            look for faults in the configuration without starting
   token NAME       show (and make, if need be) a remote device's token, on the public server; that of another peer
-                   lets it announce a mapped port of its own (`wgp2p map` there)
+                   lets it announce a mapped port of its own
   client WHAT      phones and their profiles, on the remote device:
   --version, --help
 
