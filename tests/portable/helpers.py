@@ -91,3 +91,25 @@ class FakeRelay:
     def close(self, done):
         self.closed = True
         done()
+
+
+class FakeSweeper:
+    """In the place of a sweeper.Sweeper: `rows` are the clients of the last update, `said` is what it says of all."""
+
+    def __init__(self):
+        self.rows, self.said, self.beacons, self.left = {}, "", [], []
+
+    def update(self, interface, port, seen_at, rows):
+        self.rows = rows
+
+    def heard(self, interface, key, endpoint):
+        self.beacons.append((interface, key, endpoint))
+
+    def words(self, interface, key):
+        return self.said
+
+    def row(self, interface, key):
+        return {"wave": 1} if self.said else None
+
+    def leave(self, interface):
+        self.left.append(interface)

@@ -155,7 +155,7 @@ class Bench:
         self._saved += [(control, name, getattr(control, name)) for name in ("Server", "listen_unix")]
         self._saved += [(daemon.process, "drop_ambient", daemon.process.drop_ambient), (log, "_write", log._write)]
         daemon.Publisher = lambda loop, wireguard, found, values, listener: self._role(values.interface, values)
-        daemon.Subscriber = lambda loop, wireguard, found, interface, sections, listener: self._role(
+        daemon.Subscriber = lambda loop, wireguard, found, interface, sections, listener, sweeper: self._role(
             interface, sections)
         for name in ("LinkWatch", "Signals", "Hooks"):
             setattr(daemon, name, self._maker(name, Thing))

@@ -4,7 +4,7 @@ import json
 
 from fakewg import FakeWireGuard, key
 from folders import new_folder
-from helpers import FakeRelay, Listener, drive
+from helpers import FakeRelay, FakeSweeper, Listener, drive
 
 from wgp2p import client, compat, config, link, log, publisher, subscriber
 from wgp2p.compat import sockaddr
@@ -53,7 +53,8 @@ class Bench:
         self.publisher = Publisher(self.loop, self.there, found, found.publishers[0], Listener())
         found = self.config("config subscriber 'home'\n option interface 'wg0'\n option publisher '127.0.0.1'\n"
                             " option port '%d'\n" % PORT)
-        self.subscriber = Subscriber(self.loop, self.here, found, "wg0", found.subscribers, Listener())
+        self.subscriber = Subscriber(self.loop, self.here, found, "wg0", found.subscribers, Listener(),
+                                     FakeSweeper())
 
     def config(self, text):
         return config.parse("config wgp2p\n option keep_dir '%s'\n option state_dir '%s/state'\n" % (

@@ -5,7 +5,7 @@ import os
 from fakeclient import FakeClient
 from fakewg import FakeWireGuard, key
 from folders import new_folder
-from helpers import Listener, VirtualLoop
+from helpers import FakeSweeper, Listener, VirtualLoop
 
 from wgp2p import config, link, log, subscriber
 from wgp2p.files import write_private
@@ -55,7 +55,8 @@ class Bench:
         found = self.config(lines, peers, sections)
         self.listener = Listener()
         self.changed = self.listener.paths
-        self.subscriber = Subscriber(self.loop, self.wireguard, found, "wg0", found.subscribers, self.listener)
+        self.subscriber = Subscriber(self.loop, self.wireguard, found, "wg0", found.subscribers, self.listener,
+                                     FakeSweeper())
 
     def config(self, lines, peers, sections):
         text = "config wgp2p\n option keep_dir '%s'\n" % self.folder

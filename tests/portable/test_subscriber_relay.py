@@ -56,8 +56,8 @@ def test_the_relay_is_called_and_named():
         bench.step(200)
         assert bench.path() == "relay"
         one = bench.upgrader.rows[PHONE]
-        assert (one.state, one.endpoint, one.seen, one.relay, one.auto, one.ip) == (
-            "relay", SERVER_AT, OLD, SERVER_AT, True, "10.0.0.1")
+        assert (one.state, one.endpoint, one.seen, one.relay, one.policy, one.ip) == (
+            "relay", SERVER_AT, OLD, SERVER_AT, "auto", "10.0.0.1")
         assert bench.upgrader.rows[LAPTOP].seen is None and bench.upgrader.interface == "wg0"
         assert bench.subscriber.row(PHONE)["path"] == "relay"
 
@@ -86,7 +86,7 @@ def test_policies():
         assert bench.endpoint() == OLD and bench.endpoint(LAPTOP) == SERVER_AT
         bench.hear(LAPTOP, SERVER_AT)
         bench.step(1500)
-        assert not bench.upgrader.rows[LAPTOP].auto and bench.upgrader.rows[PHONE].relay is None
+        assert bench.upgrader.rows[LAPTOP].policy == "relay" and bench.upgrader.rows[PHONE].relay is None
 
 
 def test_another_policy_by_a_reload():

@@ -85,7 +85,8 @@ class Bench:
 
     def __enter__(self):
         self.loop, self.rows, self.device = VirtualLoop(), {}, Device()
-        self.told, self.tries, self.probes, self.logged, self.secret = [], [], [], [], b"s" * 32
+        self.told, self.tries, self.probes, self.heard = [], [], [], []
+        self.logged, self.secret = [], b"s" * 32
         self.start, self.asked, self.deaf = self.loop.now(), 0, False
         self._real = (upgrader.Copier, upgrader.Beacons, upgrader.SessionTable, probe.echo, beaconkey.beacon_key,
                       log.warning, upgrader.open_nat)
@@ -111,7 +112,7 @@ class Bench:
         return self.secret
 
     def row(self, key, state=RELAY, endpoint=SERVER, seen=PLACE, relay=SERVER, auto=True, handshake=7, ip="10.0.0.3"):
-        self.rows[key] = Row(state, endpoint, seen, relay, auto, handshake, ip)
+        self.rows[key] = Row(state, endpoint, seen, relay, "auto" if auto else "relay", True, handshake, ip)
         self.update()
 
     def update(self):
@@ -120,6 +121,9 @@ class Bench:
     def tried(self, key):  # the view's
         self.tries.append((self.loop.now() - self.start, key))
         self.update()  # as the Subscriber does, which looks at once
+
+    def beacon(self, key, endpoint):
+        self.heard.append((key, endpoint))
 
     def tell_session(self, key, sessions):
         if self.deaf:

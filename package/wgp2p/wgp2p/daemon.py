@@ -16,6 +16,7 @@ from .publisher import Publisher
 from .registry import age_s
 from .relayrules import TABLE as RELAY_TABLE
 from .subscriber import Subscriber
+from .sweeper import Sweeper
 from .wan import Wan
 from .wireguard import open_backend
 
@@ -60,6 +61,7 @@ class Daemon:
         self._control = Control(loop, socket_path or self.config.main.state_dir + "/control.sock", self)
         self._wireguard = open_backend(loop, self.config.main.backend)
         self._hooks = Hooks(loop, self.config.main.keep_dir + "/hooks.d")
+        self._sweeper = Sweeper(loop, self.config.main)
         self._wan = Wan(loop, self.config.main, self._interfaces, self._wan_changed)
         self._links = LinkWatch(loop, self._link_changed)
         self._bus = Bus(loop, self, self._interface_event, self._give_up)
@@ -102,7 +104,7 @@ class Daemon:
                 self.subscribers[interface].configure(self.config, follows[interface])
             else:
                 self.subscribers[interface] = Subscriber(self._loop, self._wireguard, self.config, interface,
-                                                         follows[interface], self)
+                                                         follows[interface], self, self._sweeper)
         if not self.config.main.enabled:
             log.warning("%s: switched off by option enabled" % self._config_path)
         elif not self._roles():
@@ -110,6 +112,7 @@ class Daemon:
         devices = [peer for peer in self.config.peers.values() if peer.device]
         if not devices or not [values for values in self.config.publishers if values.relay]:
             self._forget_relay()
+        self._sweeper.configure(self.config.main)
         self._wan.configure(self.config.main)
 
     def _forget_relay(self):
@@ -275,6 +278,7 @@ class Daemon:
         gone = []
         for role in tables:
             role.close(lambda: gone.append(True))
+        self._sweeper.close()
         self._bus.close()
         self._hooks.close()
         self._control.close()

@@ -258,7 +258,7 @@ class Path:
             return None
         if self._rx is None:
             return None
-        if self._confirmed and len(self._sightings) and self._dead(now) and not self._sightings.all_quiet():
+        if self._confirmed and len(self._sightings) and self._dead(now) and self.awake():
             self._begin(now)
         online = self._online(now)
         self._name_state(now, online)
@@ -318,9 +318,13 @@ class Path:
             return None
         if not (self._confirmed or self._own()):
             return self._due_ms
-        if self._sightings.all_quiet():
+        if not self.awake():
             return None
         return self._verdict_ms() if self._confirmed else max(self._verdict_ms(), self._due_ms)
+
+    def awake(self):
+        """Whether a publisher hears the client now."""
+        return not self._sightings.all_quiet()
 
     def poll_ms(self, now):
         """How soon another reading is worth its cost."""
@@ -372,7 +376,7 @@ class Path:
 
     def _waits(self, now):
         """A path of its own is respected as long as it lives, or sleeps."""
-        return self._own() and (not self._dead(now) or self._sightings.all_quiet())
+        return self._own() and (not self._dead(now) or not self.awake())
 
     def _online(self, now):
         """Somebody has heard of the client within `stale_after`, or it is worth trying all the same."""

@@ -22,9 +22,9 @@ class Subscriber:
     """The peers of one interface. `sections` are the subscriber sections of the configuration for it. Tells
     `listener.path_changed(subscriber, key)` when a peer's state changes,
     `listener.address_changed(subscriber, link, previous)` when a publisher sees this device at another endpoint, and
-    `listener.interface_changed()` when the listen port is another one."""
+    `listener.interface_changed()` when the listen port is another one. `sweeper` serves all Subscribers."""
 
-    def __init__(self, loop, wireguard, config, interface, sections, listener):
+    def __init__(self, loop, wireguard, config, interface, sections, listener, sweeper):
         self._loop = loop
         self._wireguard = wireguard
         self.interface = interface
@@ -46,6 +46,7 @@ class Subscriber:
         self._resting = {}  # label: the timer until which no other address is told
         self._resolver = Resolver(loop)
         self._upgrader = Upgrader(loop, interface, self)
+        self._sweeper = sweeper
         self.configure(config, sections)
 
     # -- configuration --------------------------------------------------------------------------------
@@ -226,7 +227,7 @@ class Subscriber:
             path.reading(now, peer.endpoint, peer.keepalive, peer.rx, 0 <= unix_s() - peer.handshake < _SESSION_S)
             self._act(now, key, path)
             if not path.options.exclude:
-                rows[key] = Row(path.state, peer.endpoint, path.seen, path.relay, path.options.path == "auto",
+                rows[key] = Row(path.state, peer.endpoint, path.seen, path.relay, path.options.path, path.awake(),
                                 peer.handshake, probe.host_of(peer.allowed_ips) if path.relay is not None else None)
             wait = min(wait, path.poll_ms(now))
             due = path.next_ms()
@@ -236,6 +237,7 @@ class Subscriber:
             for server in self.servers.values():
                 server.ask_anew()
         self._upgrader.update(device, rows)
+        self._sweeper.update(self.interface, device.listen_port, self.seen_at(), rows)
         if self._again:
             self._again = False
             wait = 0
@@ -349,6 +351,10 @@ class Subscriber:
             self.paths[key].tried(self._loop.now())
             self._look_soon()
 
+    def beacon(self, key, endpoint):
+        """An Upgrader's view: a beacon of this client came from there."""
+        self._sweeper.heard(self.interface, key, endpoint)
+
     # -- for the control socket -----------------------------------------------------------------------------
 
     def punch(self, key):
@@ -367,9 +373,12 @@ class Subscriber:
         row = {"public_key": key, "name": self.config.name(key), "endpoint": peer.endpoint,
                "keepalive": peer.keepalive, "rx_bytes": peer.rx, "tx_bytes": peer.tx}
         if path is None or key in self._server_keys():
-            row.update({"path": STATIC, "reason": "the public server", "since_age": None, "seen_age": None})
+            row.update({"path": STATIC, "reason": "the public server", "sweep": None, "since_age": None,
+                        "seen_age": None})
         else:
-            row.update({"path": path.state, "reason": path.reason, "since_age": age_s(now, path.since_ms),
+            words = [path.reason, self._sweeper.words(self.interface, key)]
+            row.update({"path": path.state, "reason": "; ".join([text for text in words if text]),
+                        "sweep": self._sweeper.row(self.interface, key), "since_age": age_s(now, path.since_ms),
                         "seen_age": age_s(now, path.rx_ms)})
         return row
 
@@ -395,6 +404,7 @@ class Subscriber:
         """Leave WireGuard as it is and stop; `done()` when our table is gone."""
         self._closed = True
         self._upgrader.close(done)
+        self._sweeper.leave(self.interface)
         for timer in [self._timer] + list(self._resting.values()):
             if timer is not None:
                 timer.cancel()

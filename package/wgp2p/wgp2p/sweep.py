@@ -17,7 +17,7 @@ FAILED_MS = 60000
 _GRAIN_MS = 100  # of the time at which an entry ends
 _NEAR = 2048  # ports this far from the one seen are worth telling
 
-_WAVE, _REFRESH, _REST = 0, 1, 2  # in this order
+_WAVE, _REFRESH, _REST = 0, 1, 2  # what goes first
 
 
 class Limits:
@@ -40,16 +40,16 @@ class Target:
 
 
 class _Run:
-    """Ports that are sent one after the other, from `due_ms` on. `wave`: their ranges, None for the rest of all."""
+    """Ports that are sent one after the other, from `due_ms` on. `wave`: their ranges, once it has begun."""
 
-    def __init__(self, kind, due_ms, wave, ports, count):
+    def __init__(self, kind, due_ms, wave=None):
         self.kind, self.due_ms, self.wave = kind, due_ms, wave
-        self._ports, self.left = ports, count
-        self.begun_ms = None
+        self.begun_ms, self._ports, self.left = None, None, 0
 
-    def take(self, now, most):
-        if self.begun_ms is None:
-            self.begun_ms = now
+    def begin(self, now, wave, ports, count):
+        self.begun_ms, self.wave, self._ports, self.left = now, wave, ports, count
+
+    def take(self, most):
         ports = [next(self._ports) for _ in range(min(most, self.left))]
         self.left -= len(ports)
         return ports
@@ -59,75 +59,76 @@ class _Client:
     def __init__(self, target, due_ms):
         self.target = target
         self.tried, self.wave = 0, 0  # ports and waves of this round
-        self.state, self.pause_ms = "", 0  # what it says while it waits
+        self._said = ""
         self._rounds, self._plan = 0, None
+        self.next, self._refreshes = _Run(_WAVE, due_ms), []
         self._until_ms = None  # no refreshes after this
-        self._refreshes = []
-        self.due_ms, self._next = due_ms, None  # a wave or the rest; None: a new plan
 
-    def runs_ms(self):
-        """When there is something to send."""
-        return min([self.due_ms] + [run.due_ms for run in self._refreshes])
+    def runs(self):
+        """What is to be sent some time."""
+        return [self.next] + self._refreshes
 
     def first(self, now):
-        """(kind, due_ms, run) of what is to be sent now, before anything else of this client, or None. The run is None
-        for a plan that is yet to be made. A refresh that comes too late has nothing to refresh: it is dropped."""
+        """What is to be sent before anything else of this client now, or None. A refresh that comes too late has
+        nothing to refresh: it is dropped."""
         self._refreshes = [run for run in self._refreshes if now - run.due_ms < OPEN_MS - REFRESH_MS]
-        rows = [(run.kind, run.due_ms, run) for run in self._refreshes if run.due_ms <= now]
-        if self.due_ms <= now:
-            rows.append((_WAVE if self._next is None else self._next.kind, self.due_ms, self._next))
-        return min(rows, key=lambda row: row[:2]) if rows else None
+        due = [run for run in self.runs() if run.due_ms <= now]
+        return min(due, key=_rank) if due else None
 
-    def begin(self):
-        """Make the plan; gives its first wave."""
-        self._plan = _cut(waves(parse_endpoint(self.target.endpoint)[1], self.target.known), self.target.most)
-        self.tried = self.wave = 0
-        self._until_ms = None
-        self._next = _wave_run(_WAVE, self.due_ms, self._plan[0])
-        return self._next
-
-    def sent(self, now, run, count, limits):
-        """So many ports of this run are sent."""
+    def take(self, now, run, most, limits):
+        """At most so many ports of this run."""
+        if run.begun_ms is None:
+            self._begin(now, run)
+        ports = run.take(most)
         if run.kind == _REFRESH:
             run.due_ms = now
             if not run.left:
                 self._refreshes.remove(run)
                 self._refresh(run)
-            return
-        if run.kind == _WAVE and run.begun_ms == now and self.state != run.wave:
-            self.wave += 1
-            self.state = run.wave
-        self.tried += count
+            return ports
+        self.tried += len(ports)
         if run.kind == _REST:
-            self.state = None
-            self.due_ms = now - (-count * OPEN_MS // limits.entries)
-            if not run.left:
-                self._pause(now)
-        elif not run.left:
-            self._wave_ended(now, run, limits.mode == "full")
+            run.due_ms = now - (-len(ports) * OPEN_MS // limits.entries)
+        if not run.left:
+            self._ended(now, run, limits.mode == "full" and self.target.most is None)
+        return ports
 
-    def _wave_ended(self, now, run, is_full):
-        self._refresh(run)
-        self.due_ms = now + WAVE_MS
-        if self.wave < len(self._plan):
-            self._next = _wave_run(_WAVE, self.due_ms, self._plan[self.wave])
+    def _begin(self, now, run):
+        port = parse_endpoint(self.target.endpoint)[1]
+        if run.kind == _REST:
+            run.begin(now, None, rest(self._plan), LAST - FIRST + 1 - _count(self._plan))
+            self._said = "trying all other ports"
             return
-        self._until_ms = now + OPEN_MS
-        self._refreshes = [other for other in self._refreshes if other.due_ms <= self._until_ms]
-        if is_full and not self._rounds and self.target.most is None:
-            self._next = _Run(_REST, self.due_ms, None, rest(self._plan), LAST - FIRST + 1 - _count(self._plan))
-        else:
-            self._pause(now)
+        wave = run.wave
+        if run.kind == _WAVE:
+            if self._plan is None:
+                self._plan = _cut(waves(port, self.target.known), self.target.most)
+                self.tried, self.wave, self._until_ms = 0, 0, None
+            wave = self._plan[self.wave]
+            self.wave += 1
+            near = [span for span in wave if abs(span[0] - port) <= _NEAR] or wave
+            self._said = "trying ports %d–%d" % (min([low for low, _ in near]), max([high for _, high in near]))
+        run.begin(now, wave, _each(wave), _count([wave]))
+
+    def _ended(self, now, run, is_full):
+        if run.kind == _WAVE:
+            self._refresh(run)
+            if self.wave < len(self._plan):
+                self.next = _Run(_WAVE, now + WAVE_MS)
+                return
+            self._until_ms = now + OPEN_MS
+            self._refreshes = [other for other in self._refreshes if other.due_ms <= self._until_ms]
+            if is_full and not self._rounds:
+                self.next = _Run(_REST, now + WAVE_MS)
+                return
+        self._wait(now, PAUSES_MS[min(self._rounds, len(PAUSES_MS) - 1)],
+                   "the likely ports are tried" if run.kind == _WAVE else "all ports are tried")
+        self._rounds += 1
 
     def _refresh(self, run):
         due_ms = run.begun_ms + REFRESH_MS
         if self._until_ms is None or due_ms <= self._until_ms:
-            self._refreshes.append(_wave_run(_REFRESH, due_ms, run.wave))
-
-    def _pause(self, now):
-        self._wait(now, PAUSES_MS[min(self._rounds, len(PAUSES_MS) - 1)],
-                   "all ports are tried" if self._next.kind == _REST else "the likely ports are tried")
-        self._rounds += 1
+            self._refreshes.append(_Run(_REFRESH, due_ms, run.wave))
 
     def failed(self, now):
         """Nothing can be sent there: begin anew later."""
@@ -135,19 +136,11 @@ class _Client:
         self._wait(now, FAILED_MS, "nothing can be sent there")
 
     def _wait(self, now, pause_ms, words):
-        self.due_ms, self._next, self._plan = now + pause_ms, None, None
-        self.state, self.pause_ms = words, pause_ms
+        self.next, self._plan = _Run(_WAVE, now + pause_ms), None
+        self._said = "%s, again in %d min" % (words, pause_ms // 60000)
 
     def words(self, now):
-        if self._next is None and self.due_ms < now:
-            return "waits for its turn"
-        if self.state is None:
-            return "trying all other ports"
-        if not isinstance(self.state, list):
-            return self.state and "%s, again in %d min" % (self.state, self.pause_ms // 60000)
-        port = parse_endpoint(self.target.endpoint)[1]
-        near = [span for span in self.state if abs(span[0] - port) <= _NEAR] or self.state
-        return "trying ports %d–%d" % (min([low for low, _ in near]), max([high for _, high in near]))
+        return "waits for its turn" if self._plan is None and self.next.due_ms < now else self._said
 
 
 class Sweep:
@@ -200,9 +193,8 @@ class Sweep:
         if self._turn is None:
             return None
         key, client, run = self._turn
-        ports = run.take(now, most)
+        ports = client.take(now, run, most, self._limits)
         self._count(now, len(ports))
-        client.sent(now, run, len(ports), self._limits)
         self._last = client
         if run.kind != _WAVE or not run.left:
             self._turn = None
@@ -218,7 +210,8 @@ class Sweep:
         """When `take` will have something, if the own connection table has room, or None."""
         if not self._clients:
             return None
-        due = self._now if self._turn is not None else min([self._clients[key].runs_ms() for key in self._clients])
+        due = self._now if self._turn is not None else min(
+            [run.due_ms for key in self._clients for run in self._clients[key].runs()])
         missing = self._slice() * 1000 - self._level
         due = max(due, self._filled_ms - (-missing // self._pace()))
         return max(due, self._ends[0][0]) if self._open >= self._limits.entries else due
@@ -233,7 +226,7 @@ class Sweep:
         client = self._clients.get(key)
         if client is None or not client.tried:
             return None
-        return {"ports": client.tried, "wave": client.wave, "next": max(0, client.due_ms - self._now) // 1000}
+        return {"ports": client.tried, "wave": client.wave, "next": max(0, client.next.due_ms - self._now) // 1000}
 
     def open_entries(self, now):
         """How many of the ports opened a NAT may still keep, wherever they are."""
@@ -243,14 +236,12 @@ class Sweep:
 
     def _first(self, now):
         """What has waited longest, waves before refreshes before the rest."""
-        best, turn = None, None
+        turn = None
         for key in self._clients:
             client = self._clients[key]
-            mine = client.first(now)
-            if mine is not None and (best is None or mine[:2] < best):
-                best, turn = mine[:2], (key, client, mine[2])
-        if turn is not None and turn[2] is None:
-            turn = turn[0], turn[1], turn[1].begin()
+            run = client.first(now)
+            if run is not None and (turn is None or _rank(run) < _rank(turn[2])):
+                turn = key, client, run
         return turn
 
     # The packets of a second: `_pace` of them evenly, and `_burst` to catch up with.
@@ -277,8 +268,8 @@ class Sweep:
         self._level -= count * 1000
 
 
-def _wave_run(kind, due_ms, wave):
-    return _Run(kind, due_ms, wave, _each(wave), _count([wave]))
+def _rank(run):
+    return run.kind, run.due_ms
 
 
 def _each(wave):

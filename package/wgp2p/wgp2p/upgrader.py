@@ -38,17 +38,19 @@ _DEAF_MS = 60000  # how long not to ask again for what was refused
 
 class Row:
     """A client as the Subscriber knows it: `state` of its path, `endpoint` where WireGuard stands, `seen` where its
-    publisher sees it, `relay` where that one's server relays (each an endpoint or None), `auto` whether the direct path
-    is wanted, `handshake` the time of the last one, `ip` an address that leads into its tunnel, or None."""
+    publisher sees it, `relay` where that one's server relays (each an endpoint or None), `policy` what option path says,
+    `awake` whether a publisher hears it, `handshake` the time of the last one, `ip` an address that leads into its
+    tunnel, or None."""
 
-    def __init__(self, state, endpoint, seen, relay, auto, handshake, ip):
+    def __init__(self, state, endpoint, seen, relay, policy, awake, handshake, ip):
         self.state, self.endpoint, self.seen, self.relay = state, endpoint, seen, relay
-        self.auto, self.handshake, self.ip = auto, handshake, ip
+        self.policy, self.awake, self.handshake, self.ip = policy, awake, handshake, ip
 
 
 class Upgrader:
     """`view` (the Subscriber) offers `config`, `tell_session(key, [[ours, theirs], ...])` for what the publisher is to
-    know, and gives whether it could be told, and `tried(key)`, which hears of every attempt."""
+    know, and gives whether it could be told; `tried(key)`, which hears of every attempt, and `beacon(key, endpoint)` of
+    every beacon."""
 
     def __init__(self, loop, interface, view):
         self._loop = loop
@@ -95,7 +97,7 @@ class Upgrader:
 
     @staticmethod
     def _is_wanted(row):
-        return row.state == RELAY and row.auto and row.relay is not None and row.ip is not None
+        return row.state == RELAY and row.policy == "auto" and row.relay is not None and row.ip is not None
 
     def _open_nat(self, now):
         """A client whose profile names our endpoint answers a call through the relay there."""
@@ -103,7 +105,7 @@ class Upgrader:
             del self._opened[key]
         for key in self._rows:
             row = self._rows[key]
-            if (row.state == TRYING and row.auto and row.seen is not None and row.endpoint == row.relay is not None
+            if (row.state == TRYING and row.policy == "auto" and row.seen is not None and row.endpoint == row.relay is not None
                     and self._port and key not in self._opened):
                 self._opened[key] = now
                 try:
@@ -204,6 +206,7 @@ class Upgrader:
     def _beacon(self, key, endpoint):
         if key in self._upgrades:
             self._upgrades[key].beacon(self._loop.now(), endpoint)
+            self._view.beacon(key, endpoint)
             self._schedule()
 
     # -- sessions -------------------------------------------------------------------------------------

@@ -1,0 +1,240 @@
+"""Finds clients that are behind a symmetric NAT: opens our own NAT towards the ports that such a client may have.
+
+A client's WireGuard has one socket, so towards us it has one port, that its NAT has chosen from a few. Once we have
+sent a packet there, the client's next one gets in. A beacon then names the port (upgrader.py tries it), or WireGuard
+follows the client by itself; nothing is set here.
+
+Which ports, says portplan.py; when, sweep.py, for all clients of all interfaces together; networks.py remembers what
+was found. Here it is decided for whom: for clients that are online and not direct, at a public IPv4 address at which a
+publisher's WireGuard authenticated them. And whether it can help: not where our own port is open for everybody, which
+needs nothing, and not behind a NAT that gives each destination another port of ours, where the client could not reply.
+"""
+from . import log
+from .addr import PRIVATE, SHARED, contains, parse_endpoint, parse_ip, parse_network
+from .files import read_text, write_private
+from .firewall import FirewallError, has_table
+from .links import addresses
+from .networks import Networks
+from .openers import Openers
+from .path import DIRECT, RELAY, TRYING
+from .sessionrules import TABLE
+from .sweep import Limits, Sweep, Target
+from .tracking import room
+
+CAUTIOUS = 128  # ports that are tried where our own NAT is not known to be the same towards everybody
+_OPEN_MS = 3600000  # how long it holds that somebody came to us uninvited
+_LOOK_MS = 10000  # how old what is known of firewall and addresses may be
+_SAVE_MS = 5000
+_FULL_MS = 1000  # the own connection table takes no more: how long to wait
+_SIZE_LIMIT = 1 << 16
+_NOT_PUBLIC = [parse_network(text) for text in PRIVATE + (SHARED,)]
+_SYMMETRIC_HERE = "our own NAT is symmetric (%s): forward a port, or have one mapped"
+
+
+def our_nat(port, seen_at):
+    """How many ports may be tried, None for any number, given our listen port and where publishers see us. Each port is
+    a packet from us; a NAT that gives each another port of ours would have none left soon, and no use of it."""
+    ports = [parse_endpoint(endpoint)[1] for endpoint in seen_at if not endpoint.startswith("[")]
+    if len(set(ports)) > 1 or not ports:
+        return 0
+    return None if ports[0] == port or len(ports) > 1 else CAUTIOUS
+
+
+class _Side:
+    """What an interface's Subscriber has said: the listen port, where publishers see it, and the clients."""
+
+    def __init__(self, port, seen_at, rows):
+        self.port, self.seen_at, self.rows = port, seen_at, rows
+
+
+class Sweeper:
+    """`main`: the Values of the section wgp2p."""
+
+    def __init__(self, loop, main):
+        self._loop = loop
+        self._sides = {}  # interface: _Side
+        self._left = {}  # (interface, key): where the client was direct last
+        self._open_until = loop.now()  # our port is open for everybody
+        self._looked_ms, self._is_public, self._untracked = None, False, False
+        self._networks, self._save_timer = Networks(), None
+        self._openers, self._timer = Openers(loop), None
+        self._told = {}  # (interface, key): the words that the log has
+        self._main, self._sweep = main, Sweep(self._limits(main))
+        self._load()
+
+    @staticmethod
+    def _limits(main):
+        return Limits(main.sweep, main.sweep_rate, main.sweep_entries)
+
+    def configure(self, main):
+        """Take a new configuration."""
+        self._main = main
+        self._looked_ms = None
+        self._sweep.configure(self._loop.now(), self._limits(main))
+        self._schedule()
+
+    # -- what Subscribers know --------------------------------------------------------------------
+
+    def update(self, interface, port, seen_at, rows):
+        """After each reading of a Subscriber: WireGuard's listen port, the endpoints at which publishers see us, and
+        {key: upgrader.Row} of its clients."""
+        before = self._sides.get(interface)
+        if before is not None and (before.port, before.seen_at) != (port, seen_at):
+            self._open_until = self._loop.now()
+        self._sides[interface] = _Side(port, seen_at, rows)
+        for key in rows:
+            if rows[key].state == DIRECT and rows[key].endpoint is not None:
+                self._arrived(interface, key, rows[key])
+        self._want()
+
+    def leave(self, interface):
+        """There is no Subscriber for this interface any more."""
+        self._sides.pop(interface, None)
+        self._want()
+
+    def heard(self, interface, key, endpoint):
+        """A client's beacon came from there. If nothing of ours went there before, our port is open for everybody."""
+        invited = self._sweep.row((interface, key)) is not None or self._left.get((interface, key)) == endpoint
+        side = self._sides.get(interface)
+        row = side.rows.get(key) if side is not None else None
+        if row is not None and not invited and row.seen not in (None, endpoint):
+            self._open_until = self._loop.now() + _OPEN_MS
+            self._want()
+
+    def open_outside(self, until_ms):
+        """A port mapping makes our port open for everybody until then (loop time, ms)."""
+        self._open_until = until_ms
+        self._want()
+
+    def _arrived(self, interface, key, row):
+        """This client is direct: what can be learned from it?"""
+        if self._left.get((interface, key)) != row.endpoint and row.seen is not None:
+            self._left[interface, key] = row.endpoint
+            if self._networks.learn(key, row.seen, row.endpoint) and self._save_timer is None:
+                self._save_timer = self._loop.call_later(_SAVE_MS, self._save)
+
+    def _want(self):
+        targets = {}
+        now = self._loop.now()
+        for interface in self._sides:
+            side = self._sides[interface]
+            most = our_nat(side.port, side.seen_at)
+            wanted = [key for key in side.rows if most != 0 and _is_wanted(side, side.rows[key])]
+            for key in wanted if not self._is_open(now) else ():
+                seen = side.rows[key].seen
+                targets[interface, key] = Target(seen, self._networks.recall(key, seen), most)
+        self._sweep.want(now, targets)
+        self._tell(targets)
+        self._schedule()
+
+    def _tell(self, targets):
+        for spot in [spot for spot in self._told if spot not in targets]:
+            del self._told[spot]
+        for spot in targets:
+            words = self._sweep.words(spot)
+            if words and words != self._told.get(spot):
+                log.info("%s at %s: symmetric NAT, %s" % (spot[1][:8] + "…", targets[spot].endpoint, words))
+                self._told[spot] = words
+
+    # -- our own side -----------------------------------------------------------------------------
+
+    def _is_open(self, now):
+        if now < self._open_until:
+            return True
+        self._look(now)
+        return self._is_public and self._untracked
+
+    def _look(self, now):
+        """Whether our own firewall lets everybody in (OpenWrt's does as it is asked to), and whether a publisher sees
+        an address of this machine itself."""
+        if self._looked_ms is not None and now - self._looked_ms < _LOOK_MS:
+            return
+        self._looked_ms = now
+        try:
+            self._untracked = self._main.open_port and has_table("fw4") and has_table(TABLE)
+            own = addresses()
+        except (OSError, FirewallError) as error:
+            log.debug("sweep: %s" % error)
+            self._untracked, own = False, []
+        self._is_public = bool([endpoint for side in self._sides.values() for endpoint in side.seen_at
+                                if parse_endpoint(endpoint)[0] in own])
+
+    # -- sending ----------------------------------------------------------------------------------
+
+    def _schedule(self, least_ms=0):
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._sweep.next_ms()
+        if due is not None:
+            self._timer = self._loop.call_later(max(due - self._loop.now(), least_ms), self._send)
+
+    def _send(self):
+        now = self._loop.now()
+        self._look(now)
+        turn = self._sweep.take(now, None if self._untracked else room(self._main.sweep_share))
+        if turn is not None:
+            (interface, key), ports = turn
+            side = self._sides[interface]
+            try:
+                self._openers.open(parse_endpoint(side.rows[key].seen)[0], side.port, ports, self._untracked)
+            except OSError as error:
+                log.debug("sweep: nothing can be sent to %s (errno %d)" % (side.rows[key].seen, error.args[0]))
+                self._sweep.failed(now)
+        self._schedule(0 if turn is not None else _FULL_MS)
+
+    # -- for status -------------------------------------------------------------------------------
+
+    def words(self, interface, key):
+        """What a person is to know of a client that is not direct; "" where nothing is tried."""
+        side = self._sides.get(interface)
+        if side is None or key not in side.rows or self._main.sweep == "off" or not _is_wanted(side, side.rows[key]):
+            return ""
+        words = self._sweep.words((interface, key))
+        if words:
+            return "symmetric NAT, " + words
+        if our_nat(side.port, side.seen_at) == 0 and side.seen_at:
+            return _SYMMETRIC_HERE % ", ".join(sorted(side.seen_at))
+        return ""
+
+    def row(self, interface, key):
+        """What status says of the sweep for one client, or None."""
+        return self._sweep.row((interface, key))
+
+    # -- what was learned -------------------------------------------------------------------------
+
+    def _path(self):
+        return self._main.state_dir + "/networks.json"
+
+    def _load(self):
+        try:
+            self._networks.load(read_text(self._path(), _SIZE_LIMIT))
+        except (OSError, ValueError):
+            pass  # none yet, or none that is worth a word
+
+    def _save(self):
+        self._save_timer = None
+        try:
+            write_private(self._path(), self._networks.dump())
+        except OSError as error:
+            log.warning("cannot write %s (errno %d)" % (self._path(), error.args[0]))
+
+    def close(self):
+        """No more packets."""
+        for timer in (self._timer, self._save_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._save_timer is not None:
+            self._save()
+        self._openers.close()
+
+
+def _is_wanted(side, row):
+    """Online, not direct, allowed to be, and at a public IPv4 address that a publisher vouches for. Not at ours: a
+    client behind our own NAT is in need of something else."""
+    if row.state not in (RELAY, TRYING) or row.policy == "relay" or not row.awake or row.seen is None:
+        return False
+    ip = parse_endpoint(row.seen)[0]
+    packed = parse_ip(ip)
+    return len(packed) == 4 and not [network for network in _NOT_PUBLIC if contains(network, packed)] and (
+        ip not in [parse_endpoint(endpoint)[0] for endpoint in side.seen_at])
