@@ -163,16 +163,18 @@ def test_natpmp_grants():
 
 
 def test_natpmp_refusals():
-    for code in range(1, 8):
+    for code in range(2, 8):
         for made, data in ((talk(NatPmpTalk), address(code)), (talk(NatPmpTalk), address(code)[:8]),
-                           (after_address(), mapped(code)), (after_address(), mapped(code, lifetime_s=0)[:8]),
+                           (after_address(), mapped(code)), (after_address(), mapped(code)[:8]),
+                           (after_address(), mapped(code, internal=0, external=0, lifetime_s=0)),
                            (talk(NatPmpTalk, 0), mapped(code))):
             got = tell(made, data)
             assert isinstance(got, Refused) and got.code == code and got.retry_s is None and not got.taken
             assert got.words == NATPMP_WORDS[code] if code < 6 else str(code) in got.words
             assert got.final is (code not in (3, 4))
-    got = tell(talk(NatPmpTalk), b"\2\x80\0\1" + bytes(20))
-    assert got.code == 1 and got.final
+    for made, opcode in ((talk(NatPmpTalk), b"\x80"), (talk(NatPmpTalk, 0), b"\x81")):
+        got = tell(made, b"\2" + opcode + b"\0\1" + bytes(20))
+        assert got.code == 1 and got.final and got.words == NATPMP_WORDS[1]
 
 
 def test_natpmp_deletes():
@@ -187,7 +189,9 @@ def test_natpmp_answers_that_do_not_count():
     for data in (mapped(), mapped(2), address()[:11], answer(), announce(), b"", natpmp.build_address()):
         assert tell(made, data) is None, data
     made = after_address()
-    for data in (address(), address(3), mapped(internal=51821), mapped(external=0), mapped(lifetime_s=0), mapped()[:15],
+    for data in (address(), address(3), mapped(internal=51821), mapped(2, internal=51821), mapped(external=0),
+                 b"\0\x81\0\1\0\0\3\xe8",  # late, to PCP
+                 mapped(lifetime_s=0), mapped()[:15],
                  answer(), b"\2\x80\0\1" + bytes(20)):
         assert tell(made, data) is None, data
     made.received(5020, "192.168.1.3", PORT, mapped())

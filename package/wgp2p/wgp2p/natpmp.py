@@ -20,8 +20,8 @@ class NatPmpError(ValueError):
 
 
 class Answer:
-    """What the gateway says: `external_ip` (text) to ADDRESS, the ports and the lifetime to MAP_UDP, nothing but the
-    code and its clock where it refuses; nor a clock where it does not speak this version."""
+    """What the gateway says: `external_ip` (text) to ADDRESS, the ports and the lifetime to MAP_UDP. A refusal may lack
+    them; one in another version, of which the code is UNSUPP_VERSION, has no `epoch_s` either."""
 
     def __init__(self, opcode, code):
         self.opcode = opcode
@@ -49,18 +49,20 @@ def parse(data):
     answer = Answer(data[1] & ~_ANSWER, data[2] << 8 | data[3])
     if answer.opcode not in _SIZES:
         raise NatPmpError("an answer to another opcode")
-    if data[0] != _VERSION:  # PCP's answer has its code at the same place, and its clock at another
-        if answer.code != UNSUPP_VERSION:
-            raise NatPmpError("not an answer in NAT-PMP")
+    # PCP has its code at the same place, and its clock at another. Who speaks our version does not refuse it: what says
+    # so is a late answer to PCP.
+    if (data[0] == _VERSION) == (answer.code == UNSUPP_VERSION):
+        raise NatPmpError("not an answer in NAT-PMP")
+    if data[0] != _VERSION:
         return answer
     answer.epoch_s = struct.unpack_from("!I", data, 4)[0]
-    if answer.code == SUCCESS:
-        if len(data) < _SIZES[answer.opcode]:
-            raise NatPmpError("an answer is cut off")
+    if len(data) >= _SIZES[answer.opcode]:
         if answer.opcode == ADDRESS:
             answer.external_ip = format_ip(data[8:12])
         else:
             answer.internal_port, answer.external_port, answer.lifetime_s = struct.unpack_from("!HHI", data, 8)
+    elif answer.code == SUCCESS:
+        raise NatPmpError("an answer is cut off")
     return answer
 
 

@@ -18,6 +18,7 @@ _ANSWER = 0x80
 _THIRD_PARTY, _PREFER_FAILURE = 1, 2
 _UDP = 17
 _LEAST, _MAP_LEAST, _MOST = 24, 60, 1100  # bytes of an answer
+_LEAST_OTHER = 8  # in NAT-PMP
 _MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address: all addresses have 16 bytes
 
 
@@ -57,24 +58,28 @@ def _packed(ip):
 
 def parse(data):
     """The Answer in a datagram (RFC 6887, 7.2, 11.1 and 14.1). Raises PcpError."""
-    # Whoever speaks another version answers in that one; NAT-PMP, version 0, in 8 bytes (RFC 6887, 9 and appendix A).
-    if len(data) >= 8 and data[0] != VERSION and data[1] & _ANSWER and data[3] == UNSUPP_VERSION:
-        return Answer(data[1] & ~_ANSWER, UNSUPP_VERSION)
-    if not _LEAST <= len(data) <= _MOST or len(data) % 4 or data[0] != VERSION or not data[1] & _ANSWER:
+    if len(data) < _LEAST_OTHER or not data[1] & _ANSWER:
         raise PcpError("not an answer in PCP")
     answer = Answer(data[1] & ~_ANSWER, data[3])
+    if answer.opcode not in (ANNOUNCE, MAP):
+        raise PcpError("an answer to another opcode")
+    # Whoever speaks another version says so in that one (RFC 6887, 9 and appendix A); NAT-PMP is version 0.
+    if data[0] != VERSION:
+        if answer.code != UNSUPP_VERSION:
+            raise PcpError("not an answer in PCP")
+        return answer
+    if not _LEAST <= len(data) <= _MOST or len(data) % 4:
+        raise PcpError("an answer of a wrong size")
     answer.lifetime_s, answer.epoch_s = struct.unpack_from("!II", data, 4)
     if answer.opcode == MAP:
         if len(data) < _MAP_LEAST:
             raise PcpError("an answer to MAP is cut off")
-        nonce, protocol, _, _, internal_port, external_port, external = struct.unpack_from("!12sBBHHH16s", data, 24)
+        nonce, protocol, _, _, internal_port, external_port, external = struct.unpack_from("!12sBBHHH16s", data, _LEAST)
         if protocol != _UDP:
             raise PcpError("an answer for another protocol than UDP")
         _check_options(data, _MAP_LEAST)
         answer.nonce, answer.internal_port, answer.external_port = nonce, internal_port, external_port
         answer.external_ip = format_ip(external)
-    elif answer.opcode != ANNOUNCE:
-        raise PcpError("an answer to another opcode")
     return answer
 
 

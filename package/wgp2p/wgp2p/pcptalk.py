@@ -4,9 +4,10 @@ Both send the same small datagram again and again until it is answered, PCP afte
 NAT-PMP after 0.25, 0.5, 1 s (RFC 6886, 3.1). A gateway that has never been heard to speak the protocol is given less
 time, since the next protocol waits for the end of this one.
 
-An answer counts when it comes from the gateway and repeats what we asked; with PCP that includes a nonce, which only
-the gateway has seen. Every other one is ignored, and so is the first whose clock says that the gateway has lost its
-mappings: it may be a late one, so we ask once more and then believe what we hear.
+An answer counts when it comes from the gateway and repeats what we asked, since what the gateway says to others of our
+talkers comes the same way. With PCP that includes a nonce, which only the gateway has seen. Every other one is ignored,
+and so is the first whose clock says that the gateway has lost its mappings: it may be a late one, so we ask once more
+and then believe what we hear.
 """
 from . import natpmp, pcp
 from .addr import PRIVATE, SHARED, contains, parse_ip, parse_network
@@ -57,7 +58,6 @@ class _Talk:
         self.outcome = None
         self._want = want
         self._random_below = random_below
-        self._previous = want.previous
         self._rebooted = False
         self._ask(now)
 
@@ -91,21 +91,19 @@ class _Talk:
             return
         if not self._is_ours(answer):
             return
-        if answer.epoch_s is not None:
-            lost = self._CODEC.rebooted(self._previous, answer.epoch_s, now)
-            self._previous = (answer.epoch_s, now)
-            if lost and not self._rebooted:
-                self._rebooted = True
-                self._ask(now)
-                return
-        self._answered(now, answer)
+        if (not self._rebooted and answer.epoch_s is not None
+                and self._CODEC.rebooted(self._want.previous, answer.epoch_s, now)):
+            self._rebooted = True
+            self._ask(now)
+        else:
+            self._answered(now, answer)
 
     def _is_granted(self, answer):
         """Whether a success is one of what we want: a late one of a mapping says nothing of its deletion, nor the
         other way round."""
-        if answer.internal_port != self._want.internal_port:
-            return False
-        return answer.lifetime_s and answer.external_port if self._want.lifetime_s else not answer.lifetime_s
+        if self._want.lifetime_s:
+            return answer.lifetime_s and answer.external_port
+        return not answer.lifetime_s
 
     def _grant(self, protocol, external_ip, answer):
         if self._want.lifetime_s:
@@ -177,8 +175,13 @@ class NatPmpTalk(_Talk):
         return natpmp.build_map(want.internal_port, want.external_port if want.lifetime_s else 0, want.lifetime_s)
 
     def _is_ours(self, answer):
-        return answer.opcode == self._opcode and (
-            answer.code != natpmp.SUCCESS or answer.opcode == natpmp.ADDRESS or self._is_granted(answer))
+        if answer.opcode != self._opcode:
+            return False
+        if answer.opcode == natpmp.ADDRESS or answer.code == natpmp.UNSUPP_VERSION:
+            return True
+        if answer.code != natpmp.SUCCESS:  # which may lack the port
+            return answer.internal_port in (0, self._want.internal_port)
+        return answer.internal_port == self._want.internal_port and self._is_granted(answer)
 
     def _answered(self, now, answer):
         code = answer.code
