@@ -71,7 +71,8 @@ class Outside:
         self._external = self._done = self._timer = None
 
     def verify(self, links, external, done):
-        """Have each of these publishers (link.Link) try the port `external` of our address. At most 30 s later
+        """Have each of these publishers (link.Link) try the port `external` of our address; to one that sees us at
+        another it is announced for a minute, in place of what was announced before. At most 30 s later
         `done(verdict, problem)`: OPEN where datagrams came from the addresses of two servers, OPEN_HERE from one. None
         came: FILTERED where our own packets are seen to leave by that very port, REWRITTEN where by another. UNKNOWN
         with a problem in words: none was sent."""
