@@ -427,6 +427,19 @@ def test_forged_announcements_cost_little():
     assert len(world.asked) <= 12 and list(world.mapped) == [(0, None), (ANSWER_MS, 51820)]
 
 
+def test_an_attempt_does_not_prolong_a_life():
+    world = World().run(1000)
+    world.speaks = ()
+    world.lease.doubt(world.now)
+    world.step()
+    world.lease._talk.end_ms += HOUR_MS
+    world.run(60000)
+    assert world.mapped[-1] == (61000, None) and len(world.asked) == 2
+    world.lease.received(world.now, GATEWAY, 5351, Mapping(PCP, PUBLIC, 51820, 7200, 5))
+    world.run(1000)
+    assert world.lease.mapping is not None, "better late than never"
+
+
 def test_in_doubt_a_mapping_lives_a_minute():
     world = World().run(1000)
     world.speaks = ()

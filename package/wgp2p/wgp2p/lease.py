@@ -124,6 +124,8 @@ class Lease:
     def act(self, now):
         """What is to be sent now: a list of Datagram and Request."""
         out = []
+        if self.mapping is not None and now >= self._expires_ms:
+            self.mapping = None
         while True:
             if self._talk is None and not self._begin(now):
                 return out
@@ -163,10 +165,11 @@ class Lease:
 
     def next_ms(self):
         """When `act` is to be called again, or None."""
-        if self._talk is None:
-            return self._due_ms
-        due = self._talk.next_ms()
-        return due if self._undo is None else self._end_ms if due is None else min(due, self._end_ms)
+        times = [self._due_ms if self._talk is None else self._talk.next_ms(),
+                 self._expires_ms if self.mapping is not None else None,
+                 self._end_ms if self._undo is not None else None]
+        times = [when for when in times if when is not None]
+        return min(times) if times else None
 
     def _is_asking(self):
         return self._talk is not None and self._talk.outcome is None
@@ -182,8 +185,6 @@ class Lease:
         elif self._due_ms is None or now < self._due_ms:
             return False
         else:
-            if self.mapping is not None and now >= self._expires_ms:
-                self.mapping, self._left = None, []
             if not self._left:
                 self._left, self._said, self._wait_s = list(self._order), [], 0
             protocol = self._left[0]  # of a mapping that holds: its own, which is preferred
