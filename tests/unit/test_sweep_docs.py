@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from wgp2p import config, copier, networks, portplan, sweep
+from wgp2p import config, copier, networks, portplan, sweep, sweeper
 
 PAGE = re.sub(r"\s+", " ", (pathlib.Path(__file__).resolve().parents[2] / "docs/sweep.md").read_text())
 DEFAULTS = {name: config.SCHEMA["wgp2p"][name][1] for name in ("sweep", "sweep_rate", "sweep_entries", "sweep_share")}
@@ -31,6 +31,7 @@ BITS = 8 * (20 + 8 + len(copier.OPENER))  # of IPv4, UDP and what is sent
     ("No more than `sweep_rate` packets a second ({:,}): {} kbit/s", (RATE, RATE * BITS // 1000)),
     ("with the defaults {} packets a second", (ENTRIES // KEPT_S,)),
     ("{} kbit/s for moments, {} kbit/s in the long run", (RATE * BITS // 1000, ENTRIES * BITS // KEPT_S // 1000)),
+    ("Then at most {} ports are tried", (sweeper.CAUTIOUS,)),
     ("{} networks for each client and {} in all", (networks.EACH, networks.MOST)),
     ("| `sweep` | `{}`, the default", (DEFAULTS["sweep"],)),
     ("packets a second, 10–10000; {} |", (RATE,)),

@@ -17,20 +17,22 @@ _PIECE = 256
 def waves(port, known=None):
     """The ports to open for a client that is seen at `port`, as a list of waves, the last of them not always full;
     `known` (networks.Known): what was found in this network before, or None."""
-    plan, taken = [[]], []
-    sizes = list(WAVES)
+    ranges = []
     for wanted in _likely(port, known):
-        for low, high in _without(wanted, taken):
-            taken.append((low, high))
-            while low <= high and sizes:
-                count = min(high - low + 1, sizes[0])
-                plan[-1].append((low, low + count - 1))
-                low += count
-                sizes[0] -= count
-                if not sizes[0]:
-                    sizes.pop(0)
-                    plan.append([])
-    return [wave for wave in plan if wave]
+        ranges += _without(wanted, ranges)
+    plan = []
+    for size in WAVES:
+        wave = []
+        while ranges and size:
+            low, high = ranges.pop(0)
+            last = min(high, low + size - 1)
+            wave.append((low, last))
+            size -= last - low + 1
+            if last < high:
+                ranges.insert(0, (last + 1, high))
+        if wave:
+            plan.append(wave)
+    return plan
 
 
 def rest(plan):
