@@ -81,7 +81,7 @@ def shares(plan, ports):
 
 
 def simulate(name, give, stays):
-    """Per wave the share found until then; packets in the mean; the first wave's share for one that was there before."""
+    """Per wave the share found until then; packets in the mean; the first wave's share after an earlier visit."""
     draw = random.Random(name)
     first, second, packets = [0, 0, 0], 0, 0
     for visit in range(VISITS):
