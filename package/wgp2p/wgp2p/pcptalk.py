@@ -13,7 +13,6 @@ from . import natpmp, pcp
 from .addr import PRIVATE, SHARED, contains, parse_ip, parse_network
 from .mapping import NATPMP, PCP, PORT, Datagram, Mapping, Refused
 
-_LIFETIME_MOST_S = 86400  # of a mapping: more is absurd (RFC 6887, 15)
 _ERROR_MOST_S = 1800  # of an error: more than the longest that is recommended (RFC 6887, 7.4)
 _NO_ADDRESS = ("0.0.0.0", "::")
 _INSIDE = [parse_network(text) for text in PRIVATE + (SHARED,)]
@@ -108,7 +107,7 @@ class _Talk:
     def _grant(self, protocol, external_ip, answer):
         if self._want.lifetime_s:
             self.outcome = Mapping(protocol, None if external_ip in _NO_ADDRESS else external_ip, answer.external_port,
-                                   min(answer.lifetime_s, _LIFETIME_MOST_S), answer.epoch_s, self._rebooted)
+                                   answer.lifetime_s, answer.epoch_s, self._rebooted)
         else:
             self.outcome = Mapping(protocol, None, 0, 0, answer.epoch_s, self._rebooted)
 
@@ -177,7 +176,7 @@ class NatPmpTalk(_Talk):
     def _is_ours(self, answer):
         if answer.opcode != self._opcode:
             return False
-        if answer.opcode == natpmp.ADDRESS or answer.code == natpmp.UNSUPP_VERSION:
+        if answer.opcode == natpmp.ADDRESS:
             return True
         if answer.code != natpmp.SUCCESS:  # which may lack the port
             return answer.internal_port in (0, self._want.internal_port)
