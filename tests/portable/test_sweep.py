@@ -166,6 +166,16 @@ def test_the_rest_of_all_ports_at_the_rate_that_entries_allow():
     assert again[0] == (PAUSES_MS[0], PLAN[0])
 
 
+def test_the_rest_comes_once():
+    sweep = sweeping(WIDE, "full")
+    play(sweep, 5 * 60000)
+    assert sweep.words(0) == "the likely ports are tried, again in 5 min"
+
+
+def test_a_slow_refresh_is_ended():
+    assert len(ports(play(sweeping((100, 16384), most=1000), 60000))) == 2000
+
+
 def test_a_wave_of_another_goes_before_the_rest():
     sweep = sweeping(DEFAULT, "full")
     play(sweep, 120000)

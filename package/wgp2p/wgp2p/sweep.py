@@ -29,7 +29,7 @@ class Limits:
 
 class Target:
     """One client: the IPv4 `endpoint` at which it is seen; what is `known` (networks.Known) of the network there, or
-    None; and `most`: how many ports of the plan may be tried, None: all."""
+    None; and `most`: how many ports of the plan may be tried (1 or more), None: all."""
 
     def __init__(self, endpoint, known, most):
         self.endpoint, self.known, self.most = endpoint, known, most
@@ -117,7 +117,6 @@ class _Client:
                 self.next = _Run(_WAVE, now + WAVE_MS)
                 return
             self._until_ms = now + OPEN_MS
-            self._refreshes = [other for other in self._refreshes if other.due_ms <= self._until_ms]
             if is_full and not self._rounds:
                 self.next = _Run(_REST, now + WAVE_MS)
                 return
