@@ -13,6 +13,7 @@ ANNOUNCE, MAP = 0, 1  # opcodes; the top bit marks an answer
 SUCCESS, UNSUPP_VERSION, NOT_AUTHORIZED, MALFORMED_REQUEST, UNSUPP_OPCODE, UNSUPP_OPTION, MALFORMED_OPTION = range(7)
 NETWORK_FAILURE, NO_RESOURCES, UNSUPP_PROTOCOL, USER_EX_QUOTA, CANNOT_PROVIDE_EXTERNAL = range(7, 12)
 ADDRESS_MISMATCH, EXCESSIVE_REMOTE_PEERS = 12, 13
+NONCE_SIZE = 12
 _ANSWER = 0x80
 _THIRD_PARTY, _PREFER_FAILURE = 1, 2
 _UDP = 17
@@ -41,8 +42,8 @@ class Answer:
 
 def build_map(own_ip, nonce, internal_port, lifetime_s, external_port=0, external_ip=None, prefer_failure=False):
     """The request to map a UDP port of `own_ip`, the address from which it is sent; a `lifetime_s` of 0 deletes.
-    `nonce`: 12 bytes. External port and address (text) are suggestions, with `prefer_failure` conditions (RFC 6887,
-    11.1 and 13.2)."""
+    `nonce`: NONCE_SIZE bytes. External port and address (text) are suggestions, with `prefer_failure` conditions
+    (RFC 6887, 11.1 and 13.2)."""
     own = _packed(own_ip)
     # "Any address" is the zero one of our own family.
     external = _packed(external_ip) if external_ip else own[:12] + bytes(4) if own[:12] == _MAPPED else bytes(16)
