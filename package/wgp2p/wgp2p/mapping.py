@@ -9,6 +9,7 @@ there was none, or a Refused.
 """
 PCP, NATPMP, UPNP = PROTOCOLS = ("pcp", "natpmp", "upnp")  # in the order in which they are tried
 PORT = 5351  # of PCP and NAT-PMP at the gateway (RFC 6887 19.1, RFC 6886 3.1)
+NONCE_SIZE = 12  # of PCP (RFC 6887 11.1)
 
 
 class Want:
@@ -21,7 +22,7 @@ class Want:
         self.external_port = external_port  # suggested
         self.external_ip = None  # suggested: what was mapped before (text), or None
         self.lifetime_s = lifetime_s
-        self.nonce = nonce  # PCP: 12 bytes that make it ours, also after a restart
+        self.nonce = nonce  # PCP: NONCE_SIZE bytes that make it ours, also after a restart
         self.description = description  # UPnP: what makes it ours
         self.previous = None  # PCP, NAT-PMP: (epoch_s, at_ms) of the gateway's last answer in this protocol, or None
         self.service = None  # the `service` of the last Mapping, which need not be searched for again, or None

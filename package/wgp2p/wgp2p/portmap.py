@@ -12,9 +12,8 @@ from .compat import random_below, random_bytes
 from .files import read_text, write_private
 from .gateway import Gateway
 from .lease import Lease, Options, endpoint
-from .mapping import NATPMP, PCP, PROTOCOLS, UPNP
+from .mapping import NATPMP, NONCE_SIZE, PCP, PROTOCOLS, UPNP
 from .outside import OPEN, OPEN_HERE, UNKNOWN
-from .pcp import NONCE_SIZE
 from .pcptalk import NatPmpTalk, PcpTalk
 from .upnptalk import UpnpTalk
 
@@ -42,7 +41,7 @@ class _Port:
 
 class Portmap:
     """The role for one section (`values`). `interfaces()` gives rows as wan.Wan has them; `verify(interface, port,
-    done)` has outside.py try an external port; `changed(interface, port, before, after)` is called when our `port` is
+    done)` has outside.py try an external port; `changed(interface, port, before, after)` is called when a port is
     mapped, lost, or mapped elsewhere: both are endpoints or None."""
 
     def __init__(self, loop, values, keep_dir, interfaces, verify, changed):
@@ -144,7 +143,7 @@ class Portmap:
             port.verdict, port.problem, port.bad = "", "", 0
             self._verify_in(_LOOK_MS, port)
         if self._done is None:
-            self._tell(self.interface, port.key[0], before, port.external)
+            self._tell(self.interface, port.key[0], _known(before), _known(port.external))
 
     def _verify_in(self, delay_ms, port):
         if self._look_timer is not None:
@@ -175,6 +174,15 @@ class Portmap:
                 log.warning("portmap: nothing comes through %s: it is deleted and asked for anew" % external)
                 port.lease.dead(self._loop.now())
                 self._gateway.step()
+
+    def is_open(self):
+        """Whether our port was reached from outside through the mapping that holds."""
+        return bool([port for port in self._ports if port.forward is None and port.external is not None
+                     and port.verdict in (OPEN, OPEN_HERE)])
+
+    def endpoints(self):
+        """Where the gateway says that we are reached."""
+        return [port.external for port in self._ports if _known(port.external)]
 
     # -- for status -----------------------------------------------------------------------------------
 
@@ -207,6 +215,11 @@ class Portmap:
                 timer.cancel()
         self._gateway.close()
         done()
+
+
+def _known(external):
+    """The endpoint, or None where the gateway does not say its address."""
+    return None if external is None or external.startswith("?") else external
 
 
 def _way(rows):
