@@ -7,7 +7,7 @@ from fakewg import FakeWireGuard, key
 from folders import new_folder
 from helpers import VirtualLoop, raises
 
-from wgp2p import config, control, daemon, http, log
+from wgp2p import config, control, daemon, exported, http, log, outside, portmap
 from wgp2p.files import write_private
 
 PUBLISHER = "config publisher '%s'\n option interface '%s'\n option port '%d'\n"
@@ -25,6 +25,8 @@ class FakeRole:
         self.paths = {key(1): None}
         self.registry = self
         self.entries = {key(3): None}
+        self.device, self.listen_port = self, 51820
+        self.places = []
 
     def configure(self, found, sections):
         self.told.append("configure")
@@ -32,6 +34,12 @@ class FakeRole:
 
     def wan_changed(self):
         self.told.append("wan")
+
+    def seen_at(self):
+        return self.places
+
+    def connected_links(self):
+        return ["link"]
 
     def row(self, key):
         return {"name": "phone", "path": "direct", "reason": "", "endpoint": "192.0.2.1:5"}
@@ -111,6 +119,48 @@ class Bus(Thing):
         return self.procd
 
 
+class FakePortmap:
+    """A portmap.Portmap that remembers what happens to it."""
+
+    def __init__(self, loop, values, keep_dir, interfaces, verify, changed):
+        self.values, self.keep_dir = values, keep_dir
+        self.verify, self.changed = verify, changed
+        self.told, self.open = [], False
+
+    def configure(self, values):
+        self.values = values
+        self.told.append("configure")
+
+    def refresh(self):
+        self.told.append("refresh")
+
+    def address_changed(self):
+        self.told.append("address")
+
+    def is_open(self):
+        return self.open
+
+    def endpoints(self):
+        return ["198.51.100.7:51820"]
+
+    def status(self):
+        return {"interface": self.values.interface}
+
+    def close(self, done):
+        self.told.append("close")
+        done()
+
+
+class FakeOutside:
+    """An outside.Outside of which one verdict is known."""
+
+    def __init__(self, loop, port):
+        self.port = port
+
+    def verify(self, links, external, done):
+        done((self.port, links, external), "")
+
+
 class Link:
     label, you = "vps", "198.51.100.7:1234"
 
@@ -153,6 +203,8 @@ class Bench:
         self._saved = [(daemon, name, getattr(daemon, name)) for name in (
             "Publisher", "Subscriber", "LinkWatch", "Signals", "open_backend", "Wan", "Bus", "Hooks", "delete_table")]
         self._saved += [(control, name, getattr(control, name)) for name in ("Server", "listen_unix")]
+        self._saved += [(portmap, "Portmap", portmap.Portmap), (outside, "Outside", outside.Outside)]
+        portmap.Portmap, outside.Outside = FakePortmap, FakeOutside
         self._saved += [(daemon.process, "drop_ambient", daemon.process.drop_ambient), (log, "_write", log._write)]
         daemon.Publisher = lambda loop, wireguard, found, values, listener: self._role(values.interface, values)
         daemon.Subscriber = lambda loop, wireguard, found, interface, sections, listener, sweeper: self._role(
@@ -346,13 +398,69 @@ def test_what_ubus_and_hooks_are_told():
                               "path": "direct", "reason": "", "endpoint": "192.0.2.1:5"}
         bench.daemon.address_changed(role, Link, None)
         assert told == [
-            {"action": "address", "interface": "wg1", "publisher": "vps", "endpoint": Link.you, "previous": None},
-            ["ACTION=address", "INTERFACE=wg1", "PUBLISHER=vps", "ADDRESS=198.51.100.7", "PORT=1234",
-             "PREVIOUS_ADDRESS=", "PREVIOUS_PORT="]]
+            {"action": "address", "interface": "wg1", "port": 51820, "publisher": "vps", "endpoint": Link.you,
+             "previous": None, "stale_profiles": []},
+            ["ACTION=address", "INTERFACE=wg1", "LISTEN_PORT=51820", "PUBLISHER=vps", "ADDRESS=198.51.100.7",
+             "PORT=1234", "PREVIOUS_ADDRESS=", "PREVIOUS_PORT=", "STALE_PROFILES="]]
         assert hooked == [] and bench.things["Wan"].told[-1] == "refresh"
         bench.things["Bus"].procd = False
         bench.daemon.address_changed(role, Link, "[2001:db8::1]:9")
-        assert hooked == [told[-1]] and hooked[0][-2:] == ["PREVIOUS_ADDRESS=2001:db8::1", "PREVIOUS_PORT=9"]
+        assert hooked == [told[-1]] and hooked[0][-3:-1] == ["PREVIOUS_ADDRESS=2001:db8::1", "PREVIOUS_PORT=9"]
+
+
+PORTMAP = "config portmap\n option interface 'wg1'\n option enabled '1'\n"
+
+
+def test_a_port_is_mapped_while_a_section_says_so():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP) as bench:
+        role = bench.daemon.portmaps["wg1"]
+        assert bench.ask("GET", "/status")[1]["portmaps"] == [{"interface": "wg1"}]
+        bench.write(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP + " option lifetime '600'\n")
+        bench.ask("POST", "/reload")
+        assert role.told == ["configure"] and role.values.lifetime == 600
+        for happens, word in ((lambda: bench.things["LinkWatch"].arguments[1](set()), "refresh"),
+                              (bench.daemon.interface_changed, "refresh"), (bench.things["Wan"].arguments[3], "refresh"),
+                              (lambda: bench.daemon.address_changed(bench.roles[0], Link, None), "address")):
+            del role.told[:]
+            happens()
+            assert role.told == [word]
+        bench.write(SUBSCRIBER % ("b", "wg1", 1))
+        bench.ask("POST", "/reload")
+        assert role.told[-1] == "close" and bench.daemon.portmaps == {}
+
+
+def test_a_mapping_is_deleted_at_the_end():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP) as bench:
+        role = bench.daemon.portmaps["wg1"]
+        bench.daemon.close()
+        assert role.told == ["close"]
+
+
+def test_a_mapping_is_looked_at_from_outside():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP + PORTMAP.replace("wg1", "wg9")) as bench:
+        said = []
+        bench.daemon.portmaps["wg1"].verify("wg1", 40000, lambda verdict, problem: said.append(verdict))
+        assert said == [(51820, ["link"], 40000)]
+        bench.daemon.portmaps["wg9"].verify("wg9", 1, lambda verdict, problem: said.append((verdict, problem)))
+        bench.loop.advance(1)
+        assert said[1:] == [("unknown", "no publisher is followed on wg9")]
+
+
+def test_profiles_that_lead_elsewhere():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP) as bench:
+        bench.write(" option keep_dir '%s'\n" % bench.folder + SUBSCRIBER % ("b", "wg1", 1) + PORTMAP)
+        bench.ask("POST", "/reload")
+        exported.note(bench.folder, "phone", "198.51.100.9:51820")
+        exported.note(bench.folder, "laptop", "198.51.100.7:51820")
+        bench.roles[0].places = ["198.51.100.7:40000"]
+        assert bench.ask("GET", "/status")[1]["stale_profiles"] == ["phone"]
+        bench.daemon.portmaps["wg1"].changed("wg1", 51820, None, "198.51.100.7:51820")
+        told = bench.things["Bus"].told
+        assert told[0] == {"action": "mapping", "interface": "wg1", "port": 51820, "publisher": None,
+                           "endpoint": "198.51.100.7:51820", "previous": None, "stale_profiles": ["phone"]}
+        assert told[1][0] == "ACTION=mapping" and told[1][-1] == "STALE_PROFILES=phone"
+        bench.daemon.portmaps["wg1"].changed("wg1", 51820, "198.51.100.7:51820", None)
+        assert told[3][4:6] == ["ADDRESS=", "PORT="]
 
 
 def test_netifd_and_a_lost_ubusd():

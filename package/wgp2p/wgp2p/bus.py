@@ -1,6 +1,6 @@
 """The ubus object `wgp2p`, its events, and procd's hotplug: what OpenWrt sees of the daemon.
 
-    ubus -v list wgp2p          the object and its methods: status, peers, punch, reload, doctor
+    ubus -v list wgp2p          the object and its methods: status, peers, mappings, punch, reload, doctor
     ubus listen wgp2p.peer      an event when a path or this device's public address changes
     /etc/hotplug.d/wgp2p/       run by procd, as root, when the public address changes
 
@@ -50,6 +50,7 @@ class Bus:
             ("peers", [], lambda request: request.reply({"peers": self._commands.peers()})),
             ("punch", [("peer", "string")], self._punch),
             ("reload", [], self._reload),
+            ("mappings", [], lambda request: request.reply({"mappings": self._commands.mappings()})),
             ("doctor", [], lambda request: self._commands.doctor(
                 lambda findings: request.reply({"findings": findings})))], self._done("the object " + OBJECT))
         self._ubus.listen("network.interface", lambda name, data: self._interface_event(),

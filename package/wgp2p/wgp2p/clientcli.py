@@ -17,6 +17,7 @@ from .clients import (
     new_keys,
     run_program,
 )
+from .exported import note
 from .links import route
 from .profile import CLASSIC, ONE, PROXIED, ProfileError, Remote
 from .wireguard import open_backend
@@ -149,6 +150,7 @@ class ClientCommand:
             self._records.delete(name)
         except OSError as error:
             raise ClientError("the private key of %s stays (errno %d)" % (name, error.args[0]))
+        self._note(name, None)
         self._said += self._reload()
         self._say("The public server still knows the client. There, remove the peer %s from the configuration of "
                   "WireGuard and from /etc/config/wgp2p, and as root:\n"
@@ -258,13 +260,24 @@ class ClientCommand:
                       % (addr.parse_endpoint(seen[0])[1], device.listen_port))
         return seen[0]
 
+    def _note(self, name, endpoint):
+        """For the daemon, which says when profiles are stale."""
+        try:
+            note(self._config.main.keep_dir, name, endpoint)
+        except OSError as error:
+            self._say("What the profile has cannot be noted (errno %d): wgp2p will not say when it is stale."
+                      % error.args[0])
+
     # -- what is made of them -------------------------------------------------------------------------
 
     def _text(self, kind, record, device, own):
         peer = self._server_peer(record.interface, device)
         server = Remote(peer.key, self._server_endpoint(record, peer),
                         hosts([self._sections(record.interface)[0].publisher]))
-        ours = Remote(device.public_key, "" if kind == PROXIED else self._device_endpoint(record, device),
+        endpoint = "" if kind == PROXIED else self._device_endpoint(record, device)
+        if endpoint:
+            self._note(record.name, endpoint)
+        ours = Remote(device.public_key, endpoint,
                       hosts([ip for ip, _ in own]) + record.allowed_ips)
         beacon = None
         if kind == ONE:

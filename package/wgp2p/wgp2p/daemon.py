@@ -6,6 +6,8 @@ from .addr import parse_endpoint
 from .bus import Bus
 from .compat import SIGHUP, SIGINT, SIGTERM, Signals, tune_heap, unix_s, utf8
 from .control import Control, Impossible
+from .exported import read as read_profiles
+from .exported import stale
 from .files import make_folder, read_text
 from .firewall import FirewallError, delete_table
 from .flows import FlowsError
@@ -53,7 +55,7 @@ class Daemon:
         self._warn()
         process.drop_ambient()
         self._tune_heap()
-        self.publishers, self.subscribers = {}, {}
+        self.publishers, self.subscribers, self.portmaps = {}, {}, {}
         try:
             make_folder(self.config.main.state_dir)
         except OSError as error:
@@ -61,7 +63,7 @@ class Daemon:
         self._control = Control(loop, socket_path or self.config.main.state_dir + "/control.sock", self)
         self._wireguard = open_backend(loop, self.config.main.backend)
         self._hooks = Hooks(loop, self.config.main.keep_dir + "/hooks.d")
-        self._sweeper = Sweeper(loop, self.config.main)
+        self._sweeper = Sweeper(loop, self.config.main, self._is_mapped)
         self._wan = Wan(loop, self.config.main, self._interfaces, self._wan_changed)
         self._links = LinkWatch(loop, self._link_changed)
         self._bus = Bus(loop, self, self._interface_event, self._give_up)
@@ -105,6 +107,7 @@ class Daemon:
             else:
                 self.subscribers[interface] = Subscriber(self._loop, self._wireguard, self.config, interface,
                                                          follows[interface], self, self._sweeper)
+        self._arrange_portmaps()
         if not self.config.main.enabled:
             log.warning("%s: switched off by option enabled" % self._config_path)
         elif not self._roles():
@@ -114,6 +117,21 @@ class Daemon:
             self._forget_relay()
         self._sweeper.configure(self.config.main)
         self._wan.configure(self.config.main)
+
+    def _arrange_portmaps(self):
+        wanted = {}
+        for values in self.config.portmaps:
+            wanted[values.interface] = values
+        for interface in list(self.portmaps):
+            if interface not in wanted:
+                self.portmaps.pop(interface).close(lambda: None)
+        for interface in wanted:
+            if interface in self.portmaps:
+                self.portmaps[interface].configure(wanted[interface])
+                continue
+            from .portmap import Portmap  # a megabyte that few need
+            self.portmaps[interface] = Portmap(self._loop, wanted[interface], self.config.main.keep_dir,
+                                               self._interfaces, self._look_from_outside, self._mapped)
 
     def _forget_relay(self):
         """A daemon that was killed may have left its table, and nobody relays any more."""
@@ -129,6 +147,7 @@ class Daemon:
         for role in self._roles():
             role.links_changed(risen)
         self._wan.links_changed()
+        self._refresh_portmaps()
 
     def _interface_event(self):
         """netifd has set an interface up again, perhaps with `wg syncconf`, which undoes what was set at run time."""
@@ -146,6 +165,11 @@ class Daemon:
     def interface_changed(self):
         """A role has read another listen port than before."""
         self._wan.refresh()
+        self._refresh_portmaps()
+
+    def _refresh_portmaps(self):
+        for portmap in self.portmaps.values():
+            portmap.refresh()
 
     def path_changed(self, subscriber, key):
         """A Subscriber's listener: a peer's path is another one."""
@@ -156,19 +180,55 @@ class Daemon:
     def address_changed(self, subscriber, link, previous):
         """A Subscriber's listener: this device's public endpoint is another one (`previous` None: the first)."""
         self._wan.refresh()
-        self._bus.tell({"action": "address", "interface": subscriber.interface, "publisher": link.label,
-                        "endpoint": link.you, "previous": previous})
-        address, port = parse_endpoint(link.you)
-        before, port_before = parse_endpoint(previous) if previous else ("", "")
-        words = ["ACTION=address", "INTERFACE=" + subscriber.interface, "PUBLISHER=" + link.label,
-                 "ADDRESS=" + address, "PORT=%d" % port, "PREVIOUS_ADDRESS=" + before,
-                 "PREVIOUS_PORT=%s" % port_before]
+        for portmap in self.portmaps.values():
+            portmap.address_changed()
+        self._tell_place("address", subscriber.interface, subscriber.device.listen_port, link.label, link.you, previous)
+
+    def _tell_place(self, action, interface, port, publisher, endpoint, previous):
+        """Say to ubus and hooks where this machine is reached, and whose profiles do not know that."""
+        names = self._stale_profiles()
+        if names:
+            log.warning("profiles that lead to another address or port of ours: %s" % ", ".join(names))
+        self._bus.tell({"action": action, "interface": interface, "port": port, "publisher": publisher,
+                        "endpoint": endpoint, "previous": previous, "stale_profiles": names})
+        words = ["ACTION=" + action, "INTERFACE=" + interface, "LISTEN_PORT=%d" % port,
+                 "PUBLISHER=" + (publisher or "")]
+        for prefix, place in (("", endpoint), ("PREVIOUS_", previous)):
+            ip, number = parse_endpoint(place) if place else ("", "")
+            words += ["%sADDRESS=%s" % (prefix, ip), "%sPORT=%s" % (prefix, number)]
+        words.append("STALE_PROFILES=" + " ".join(names))
         if not self._bus.hotplug(words):
             self._hooks.tell(words)
+
+    def _stale_profiles(self):
+        endpoints = []
+        for role in self.subscribers.values():
+            endpoints += role.seen_at()
+        for portmap in self.portmaps.values():
+            endpoints += portmap.endpoints()
+        return stale(read_profiles(self.config.main.keep_dir), endpoints)
+
+    def _mapped(self, interface, port, before, after):
+        """A Portmap's `changed`."""
+        self._tell_place("mapping", interface, port, None, after, before)
+
+    def _look_from_outside(self, interface, external, done):
+        """A Portmap's `verify`."""
+        from .outside import UNKNOWN, Outside
+        subscriber = self.subscribers.get(interface)
+        if subscriber is None or subscriber.device is None:
+            self._loop.call_later(0, done, UNKNOWN, "no publisher is followed on " + interface)
+        else:
+            Outside(self._loop, subscriber.device.listen_port).verify(subscriber.connected_links(), external, done)
+
+    def _is_mapped(self, interface):
+        """Whether a mapping brings everybody to the port of this interface: seen from outside, not only said."""
+        return interface in self.portmaps and self.portmaps[interface].is_open()
 
     def _wan_changed(self):
         for role in self.subscribers.values():
             role.wan_changed()
+        self._refresh_portmaps()
 
     def _give_up(self):
         self.failed = True
@@ -234,6 +294,7 @@ class Daemon:
         return {"version": VERSION, "uptime": age_s(self._loop.now(), self._began_ms), "wan": self._wan.status(),
                 "publishers": [self.publishers[label].status() for label in sorted(self.publishers)],
                 "subscribers": [self.subscribers[name].status() for name in sorted(self.subscribers)],
+                "portmaps": self.mappings(), "stale_profiles": self._stale_profiles(),
                 "warnings": [str(problem) for problem in self.config.problems]}
 
     def peers(self):
@@ -248,6 +309,10 @@ class Daemon:
                              "seen_age": peer["seen_age"], "keepalive": peer["persistent_keepalive"] or 0,
                              "rx_bytes": peer["rx_bytes"], "tx_bytes": peer["tx_bytes"]})
         return rows
+
+    def mappings(self):
+        """What status says of each interface whose port is mapped."""
+        return [self.portmaps[interface].status() for interface in sorted(self.portmaps)]
 
     def doctor(self, done):
         """Look for what is wrong; `done(findings)` within some seconds, as doctor.examine gives them."""
@@ -272,19 +337,19 @@ class Daemon:
             examine("")
 
     def close(self):
-        """Stop every role and take our firewall tables away; WireGuard stays as it is, and paths live on."""
+        """Stop every role, take our firewall tables and mappings away; WireGuard stays as it is, and paths live on."""
         self._loop.unwatch(self._signals.fd)  # first: a reload would start roles again
-        tables = self._roles() + [self._wan]
+        parts = self._roles() + [self._wan] + list(self.portmaps.values())
         gone = []
-        for role in tables:
-            role.close(lambda: gone.append(True))
+        for part in parts:
+            part.close(lambda: gone.append(True))
         self._sweeper.close()
         self._bus.close()
         self._hooks.close()
         self._control.close()
         self._links.close()
         end = self._loop.now() + _CLOSE_MS
-        while len(gone) < len(tables) and self._loop.now() < end:
+        while len(gone) < len(parts) and self._loop.now() < end:
             self._loop.run_once(end - self._loop.now())
         self._wireguard.close()
         self._signals.close()

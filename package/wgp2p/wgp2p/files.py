@@ -62,6 +62,15 @@ def write_private(path, text):
     _put(path, text, None)
 
 
+def write_shared(path, text):
+    """As write_private, but of the owner of its folder, and readable for its group: on a router the daemon's. OSError.
+    """
+    folder = path.rpartition("/")[0]
+    make_folder(folder)
+    facts = os.stat(folder)
+    _put(path, text, (0o640,) + tuple(facts)[1:])
+
+
 def replace(path, text):
     """Put `text` in place of a file that is there, as write_private does, with that one's owner and mode. OSError."""
     _put(path, text, os.stat(path))

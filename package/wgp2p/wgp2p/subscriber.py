@@ -392,6 +392,11 @@ class Subscriber:
         links = [self.servers[label].link for label in sorted(self.servers)]
         return [link.you for link in links if link is not None and link.you]
 
+    def connected_links(self):
+        """The Links to publishers that are connected."""
+        links = [self.servers[label].link for label in sorted(self.servers)]
+        return [link for link in links if link is not None and link.connected_ms is not None]
+
     def status(self):
         """What `wgp2p status --json` says of this subscriber."""
         now = self._loop.now()

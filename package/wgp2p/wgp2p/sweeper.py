@@ -48,10 +48,12 @@ class _Side:
 
 
 class Sweeper:
-    """`main`: the Values of the section wgp2p."""
+    """`main`: the Values of the section wgp2p; `mapped(interface)` says whether a mapping brings everybody to the port
+    of this interface."""
 
-    def __init__(self, loop, main):
+    def __init__(self, loop, main, mapped):
         self._loop = loop
+        self._mapped = mapped
         self._sides = {}  # interface: _Side
         self._left = {}  # (interface, key): where the client was direct last
         self._open_until = loop.now()  # our port is open for everybody
@@ -101,11 +103,6 @@ class Sweeper:
             self._open_until = self._loop.now() + _OPEN_MS
             self._want()
 
-    def open_outside(self, until_ms):
-        """A port mapping makes our port open for everybody until then (loop time, ms)."""
-        self._open_until = until_ms
-        self._want()
-
     def _arrived(self, interface, key, row):
         """This client is direct: what can be learned from it?"""
         if self._left.get((interface, key)) != row.endpoint and row.seen is not None:
@@ -120,7 +117,7 @@ class Sweeper:
             side = self._sides[interface]
             most = our_nat(side.port, side.seen_at)
             wanted = [key for key in side.rows if most != 0 and _is_wanted(side, side.rows[key])]
-            for key in wanted if not self._is_open(now) else ():
+            for key in wanted if not self._is_open(now, interface) else ():
                 seen = side.rows[key].seen
                 targets[interface, key] = Target(seen, self._networks.recall(key, seen), most)
         self._sweep.want(now, targets)
@@ -138,8 +135,8 @@ class Sweeper:
 
     # -- our own side -----------------------------------------------------------------------------
 
-    def _is_open(self, now):
-        if now < self._open_until:
+    def _is_open(self, now, interface):
+        if now < self._open_until or self._mapped(interface):
             return True
         self._look(now)
         return self._is_public and self._untracked
