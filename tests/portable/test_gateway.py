@@ -177,10 +177,10 @@ def swap(kind, call):
 def test_where_nothing_listens_the_next_protocol_comes_at_once():
     def test(loop, box, gateway, lease):
         begin = loop.now()
-        drive(loop, lambda: box.heard)
-        assert box.heard == [b"search"] and loop.now() - begin < 1000
+        drive(loop, lambda: len(box.heard) == 3)
+        assert box.heard == [b"search"] * 3 and loop.now() - begin < 1000
 
-    play(test, protocols=(PCP, NATPMP, UPNP), pcp=False)
+    play(test, protocols=(PCP, NATPMP, UPNP), ports=(51820, 51821, 51822), pcp=False)
 
 
 def http_server(loop, box, data):
@@ -253,17 +253,22 @@ def test_a_gateway_that_never_stops_talking():
             if sent[0] < 10000:
                 loop.call_later(10, flood)
 
-        def beat(last):
-            stalls.append(cpu_ms() - last)
-            loop.call_later(5, beat, cpu_ms())
+        def timed(call):
+            def run(events):
+                begin = cpu_ms()
+                call(events)
+                stalls.append(cpu_ms() - begin)
+            return run
 
+        for tap in gateway._taps:
+            tap._readable = timed(tap._readable)
+            tap._listen()
         before = resident_kb()
         flood()
-        beat(cpu_ms())
         drive(loop, lambda: sent[0] >= 10000 and lease.error, 20000)
         assert len(Searcher.seen) < 1000 and lease.mapping is None and "larger than 1000 bytes" in str(refusals)
         assert resident_kb() - before < 1024, (before, resident_kb())
-        assert max(stalls) < 50, "with what sending it takes here"
+        assert stalls and max(stalls) < 50, stalls
 
     refusals = []
 

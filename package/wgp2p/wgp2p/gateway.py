@@ -4,6 +4,8 @@ search for UPnP, and HTTP.
 Nothing but what comes from the gateway's address goes further. Each socket is a tap.Tap, and an answer by HTTP has a
 size and a time, so a gateway that never stops talking costs a bounded share of the CPU and of memory.
 """
+import errno
+
 from . import client, log
 from .addr import parse_ip
 from .compat import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_DGRAM, SOL_SOCKET, open_socket, sockaddr, sockaddr_text
@@ -44,7 +46,7 @@ class Gateway:
         family = AF_INET6 if ":" in ip else AF_INET
         try:
             # Connected, so that the kernel tells when nothing listens there.
-            self._direct = self._socket(family, (own_ip, 0), self._heard)
+            self._direct = self._socket(family, (own_ip, 0), self._heard_directly)
             self._direct.connect(sockaddr(ip, PORT))
             self._other = self._socket(family, (own_ip, 0), self._heard)
             if family == AF_INET:
@@ -76,9 +78,17 @@ class Gateway:
             ip, port = sockaddr_text(address)
             for lease in self.leases if ip == self.ip else ():
                 lease.received(now, ip, port, data)
-        if not packets:
-            for lease in self.leases:
-                lease.unreachable()
+        self.step()
+
+    def _heard_directly(self, packets):
+        if packets:
+            self._heard(packets)
+        else:
+            self._nothing_listens()
+
+    def _nothing_listens(self):
+        for lease in self.leases:
+            lease.unreachable()
         self.step()
 
     def _announced(self, packets):
@@ -121,6 +131,8 @@ class Gateway:
                 self._other.sendto(item.data, sockaddr(item.ip, item.port))
         except OSError as error:  # as if it were lost: it is sent again
             log.debug("gateway: to %s: %s" % (item.ip, client.words(error)))
+            if error.args[0] == errno.ECONNREFUSED:  # said of a datagram before
+                self._loop.call_later(0, self._nothing_listens)
 
     def _ask(self, lease, item):
         def done(response, error):
