@@ -58,7 +58,7 @@ def test_urls_that_lead_elsewhere():
 def test_descriptions():
     ip = service(KIND + "1", "/ctl/IP")
     both = service(PPP + "1", "http://192.168.1.1:49000/ppp") + service(KIND + "2", "ip?a=1&amp;b=2")
-    prefixed = ip.replace("</", "</d:").replace("<s", "<d:s").replace("<c", "<d:c")
+    prefixed = ip.replace("</", "</device:").replace("<s", "<device:s").replace("<c", "<device:c")
     apart = ("<service >\r\n<controlURL\tx='y'>\n /c </controlURL><serviceType dt:dt=\"string\">\n%s\n</serviceType>"
              "</service>" % (KIND + "1"))
     for data, expected in (
@@ -82,13 +82,14 @@ def test_descriptions():
 def test_descriptions_that_lie():
     for data in (description(service(KIND + "1", "http://198.51.100.1/ctl")), description(service(KIND + "1", "")),
                  description(service(KIND + "1", "/ctl"), "<URLBase>http://198.51.100.1/</URLBase>"),
-                 description(service(KIND + "1", "/c<!-- -->tl")), description(service(KIND + "1", "/\xfc")),
+                 description(service(KIND + "1", "/c<x/>tl")), description(service(KIND + "1", "/\xfc")),
                  description(service(KIND + "1", "&slash;" * 200)), b"<serviceType>" * 100 + b"<service>",
                  b"<service><serviceType>" + KIND.encode() + b"\xff1</serviceType></service>",
-                 b"<service><serviceType>", b"<service>", b"<service>x", b"<service>x<service>",
+                 b"<service><serviceType>", b"<service>", b"<service>x", b"<service>x<service>", b"<service>service>",
                  b"<service></x service>", b" service" * 200, b"<service></service>" * 200, description("x" * 65536)):
         raises(upnp.UpnpError, places, data)
-    for data in (b"<a>" * 20000, b"<service", b"</service>", b"<x service>", b"<!service>", b"<service-x></service-x>"):
+    for data in (b"<a>" * 20000, b"<service", b"</service>", b"<x service>", b"<x y:service >", b"<!service>",
+                 b"<service-x></service-x>"):
         assert places(data) == []
 
 

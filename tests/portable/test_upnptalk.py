@@ -154,6 +154,7 @@ def test_only_the_gateway_is_believed():
     world = World(wanted(), {})
     world.step()
     world.talk.received(world.now, OTHER, 1900, FOUND)
+    world.talk.received(world.now, OTHER, 1900, FOUND.replace(GATEWAY.encode(), OTHER.encode()))
     world.talk.received(world.now, GATEWAY, 1900, b"rubbish")
     assert world.talk.next_ms() == world.now + 1000
     world.talk.received(world.now, GATEWAY, 40000, FOUND)  # some gateways answer from another port

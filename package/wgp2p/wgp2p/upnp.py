@@ -1,8 +1,8 @@
 """UPnP Internet Gateway Device, versions 1 and 2: where a gateway takes requests, and what they and its answers say
 (UPnP WANIPConnection:1 and :2; UPnP Device Architecture 1.1, sections 2 and 3). Bytes in, values out, no sockets.
 
-The XML of a gateway is untrusted, and seldom quite what the documents say. It is not read as a whole: an element
-is looked for by its name, whatever its namespace and its place, and what is wanted of it is text. So nothing is nested,
+The XML of a gateway is untrusted, and seldom quite what the documents say. It is not read as a whole: an element is
+looked for by its name, whatever its namespace and its place, and what is wanted of it is text. Nothing is nested,
 declared or expanded on the way, and what is looked at is bounded. A URL must lead to the gateway's own address.
 """
 from .addr import canonical_ip
@@ -11,7 +11,6 @@ from .compat import utf8
 MAX_DESCRIPTION = 65536  # bytes
 MAX_ANSWER = 8192
 _MAX_TRIES = 128  # places where a name stands: about 10 in a description, and each costs time
-_MAX_TEXT = 1024  # bytes of a value
 _MAX_URL = 512
 _MAX_PREFIX = 32  # of a name, with its namespace
 _MAX_SERVICES = 4
@@ -24,18 +23,21 @@ _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&
 GET_ADDRESS, GET_ENTRY, DELETE = "GetExternalIPAddress", "GetSpecificPortMappingEntry", "DeletePortMapping"
 ADD, ADD_ANY = "AddPortMapping", "AddAnyPortMapping"
 
-INVALID_ACTION, NOT_IMPLEMENTED = 401, 602
+INVALID_ACTION = 401
 INVALID_ARGS = 402
+ACTION_FAILED = 501
+NOT_IMPLEMENTED = 602
 NO_SUCH_ENTRY = 714
 CONFLICT = 718
 SAME_PORTS = 724
 ONLY_PERMANENT = 725
+NO_PORTS = 728
 OTHER_MECHANISM = 729
 ERRORS = {  # WANIPConnection:2, section 2.5; Device Architecture, section 3.2.2: what it means, and what to do
     INVALID_ACTION: "the gateway does not offer this",
     INVALID_ARGS: "the gateway does not accept what we ask in this form",
-    501: "the gateway could not do it and does not say why: see whether port forwarding is on there, and whether it "
-         "has a public address itself",
+    ACTION_FAILED: "the gateway could not do it and does not say why: see whether port forwarding is on there, "
+                   "and whether it has a public address itself",
     NOT_IMPLEMENTED: "the gateway does not offer this",
     606: "the gateway forbids it: allow this machine, and this port, in its UPnP settings",
     NO_SUCH_ENTRY: "the gateway has no such mapping",
@@ -46,7 +48,7 @@ ERRORS = {  # WANIPConnection:2, section 2.5; Device Architecture, section 3.2.2
     ONLY_PERMANENT: "the gateway maps for ever only",
     726: "the gateway does not take a mapping that is open to every sender in the form in which we ask",
     727: "the gateway maps all ports or none: forward the one port there by hand",
-    728: "the gateway has no port left that this machine may have: delete mappings there, or allow more",
+    NO_PORTS: "the gateway has no port left that this machine may have: delete mappings there, or allow more",
     OTHER_MECHANISM: "the gateway uses this port itself, or it is forwarded there by hand",
 }
 
@@ -232,7 +234,7 @@ def _value(data, name):
 
 
 def _text(raw):
-    if len(raw) > _MAX_TEXT or b"<" in raw:
+    if b"<" in raw:
         raise UpnpError("the gateway gives something else in place of a text")
     try:
         text = utf8(raw).strip()

@@ -15,7 +15,8 @@ _ROUND_MS = 1000  # between two searches
 _LAST_MS = 2000  # after the last one
 _ANSWERS_MOST = 8  # to a search, that are looked at
 _FOR_EVER = (upnp.ONLY_PERMANENT, upnp.INVALID_ARGS)  # by which a gateway says that it knows no lifetimes
-_PASSING = (0, 501, upnp.CONFLICT, 728, upnp.OTHER_MECHANISM)  # every other code: UPnP is of no use here
+_TAKEN = (upnp.CONFLICT, upnp.OTHER_MECHANISM)
+_PASSING = _TAKEN + (0, upnp.ACTION_FAILED, upnp.NO_PORTS)  # every other code: UPnP is of no use here
 
 
 class UpnpTalk:
@@ -213,4 +214,4 @@ class UpnpTalk:
 
 def _refused(error):
     return Refused(error.code, str(error), error.code not in _PASSING,
-                   taken=error.code in (upnp.CONFLICT, upnp.OTHER_MECHANISM))
+                   taken=error.code in _TAKEN)
