@@ -11,9 +11,10 @@ from waiting import stays, wait_for
 from conftest import IN_VM
 
 CROWD = 20
+WATCH_S = 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_crowd(make_lab, interpreter):
     """20 clients at once from two networks: never more than may be in a second, or may be open; all become direct."""
     lab = make_lab(networks=("symmetric-block:1024+300", "symmetric-block:512"), clients=CROWD, apart=True)
@@ -56,7 +57,7 @@ def test_small_connection_table(make_lab, interpreter):
         pinger = Pinger("cli0", lab.tunnel("rem"), 0.2)
         wait_path(subscriber, "cli0", "relay")
         begin = time.monotonic()
-        while time.monotonic() < begin + 60:
+        while time.monotonic() < begin + WATCH_S:
             most = {host: max(most[host], tracked(host)) for host in most}
             time.sleep(0.1)
         assert pinger.lost(begin, time.monotonic()) == 0
@@ -67,6 +68,27 @@ def test_small_connection_table(make_lab, interpreter):
     assert opened.counts()["strays"] == 0
 
 
+@pytest.mark.long
+def test_a_client_that_leaves(make_lab, interpreter):
+    """Switched off without a word: no more than its silence takes to be noticed."""
+    lab = make_lab(networks=("symmetric",))
+    lab.sweep = {"sweep": "full", "sweep_rate": 200, "sweep_entries": 4096}
+    start_pair(lab, interpreter)
+    opened = Opened(lab)
+    join(lab, "cli0", "nata", profile="one")
+    wait_for(lambda: opened.sent > 50, 20, "a sweep")
+    lab.wg_down("cli0")
+    begin, counts = time.monotonic(), [0]
+
+    def is_over():
+        counts.append(opened.sent)
+        return counts[-1] - counts[-2] < 5
+
+    wait_for(is_over, 60, "no more packets", every=2)
+    print(f"over after {time.monotonic() - begin - 2:.0f} s")
+
+
+@pytest.mark.slow
 def test_ends_at_once(make_lab, interpreter):
     """The path is direct, the client is elsewhere, the option is off: not one packet more."""
     lab = make_lab(networks=("symmetric", "cone"), apart=True)
