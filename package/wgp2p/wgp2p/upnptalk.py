@@ -213,5 +213,4 @@ class UpnpTalk:
 
 
 def _refused(error):
-    return Refused(error.code, str(error), error.code not in _PASSING,
-                   taken=error.code in _TAKEN)
+    return Refused(error.code, str(error), error.code not in _PASSING, taken=error.code in _TAKEN)
