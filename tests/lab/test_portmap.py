@@ -1,0 +1,169 @@
+"""The port mapping helper on a remote device, against the real miniupnpd on the NAT before it."""
+import time
+
+import netns
+import pytest
+from daemon import uci
+from gateway_router import GatewayRouter, between
+from pairs import publisher_config, subscriber_config
+from programs import Pinger, UdpSocket
+from scenes import SLACK_S, join, wait_connected
+from waiting import stays, wait_for
+
+PORT = 51820
+SPREAD_S = 5  # after a gateway's announcement
+ROAM_S = 12  # a client's next packet is its keepalive, every 10 s
+
+
+def with_portmap(config, **options):
+    """A device's configuration with the helper on."""
+    return config + uci(("portmap", "home", {"enabled": "1", "interface": "wg0", **options}))
+
+
+def start(lab, interpreter, **options):
+    """(publisher, subscriber), connected; the device has the helper with these options on."""
+    publisher = lab.daemon("pub", interpreter, publisher_config(lab, "pub")).start()
+    device = lab.daemon("rem", interpreter, with_portmap(subscriber_config(lab, "rem"), **options)).start()
+    device.wait_log("publisher pub: connected", 30)
+    return publisher, device
+
+
+def mapping(device):
+    """What status says of the device's own port, and of the gateway; {} when there is nothing to say yet."""
+    parts = device.status()["portmaps"]
+    return {"problem": parts[0]["problem"], **parts[0]["mappings"][0]} if parts and parts[0]["mappings"] else {}
+
+
+def wait_mapping(device, seconds=20, **expected):
+    """Wait until status says these things of the mapping; the row, and the seconds that it took."""
+    begin, last = time.monotonic(), {}
+
+    def said():
+        last.clear()
+        last.update(mapping(device))
+        return all(last.get(name) == value for name, value in expected.items())
+
+    try:
+        wait_for(said, seconds + SLACK_S, f"the mapping is {expected}", every=0.3)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; status: {last}") from None
+    print(f"{expected}: {time.monotonic() - begin:.1f} s: {last}")
+    return dict(last)
+
+
+def outside(lab, port=PORT, network="natr"):
+    return f"{lab.outer(network)}:{port}"
+
+
+def test_symmetric_to_symmetric(make_lab, interpreter):
+    """A device and a client both behind a symmetric NAT: with the device's port mapped they need no relay and no sweep,
+    and once they have met, no publisher. The gateway's restart is noticed; nothing is left there in the end."""
+    lab = make_lab(devices=("symmetric",), networks=("symmetric", "symmetric"))
+    router = GatewayRouter(lab).start()
+    publisher, device = start(lab, interpreter)
+    wait_mapping(device, protocol="pcp", external=outside(lab), verdict="open to this server", error="")
+    assert router.mapped() == {PORT: (lab.inner("rem"), PORT)}
+
+    publisher.freeze()
+    join(lab, "cli0", "nata")
+    print(f"connected after {wait_connected(lab):.1f} s")
+    pinger = Pinger("cli0", lab.tunnel("rem"))
+    for network in ("natb", "nata"):
+        moved = lab.move("cli0", network)
+        wait_connected(lab, seconds=ROAM_S)
+        print(f"to {network}: first answer after {pinger.wait_after(moved, ROAM_S):.1f} s")
+    pinger.stop()
+    publisher.thaw()
+
+    rebooted = time.monotonic()
+    router.reboot()
+    wait_for(router.mapped, SPREAD_S + SLACK_S, "mapped again")
+    print(f"mapped again {time.monotonic() - rebooted:.1f} s after the gateway was switched off")
+    wait_mapping(device, external=outside(lab), verdict="open to this server", error="")
+    assert device.stop() == 0 and router.mapped() == {}
+
+
+@pytest.mark.slow
+def test_each_protocol(make_lab, interpreter):
+    """What the gateway does not speak is passed over; each protocol maps, takes over what a crash left, and deletes on
+    stop."""
+    lab = make_lab(devices=("symmetric",))
+    router = GatewayRouter(lab)
+    only_upnp = {"pcp": False, "natpmp": False}
+    router.start(**only_upnp)
+    _, device = start(lab, interpreter)
+    for protocol, options in (("upnp", only_upnp), ("upnp", {"version": 1, **only_upnp}),
+                              ("upnp", {"for_ever": True, **only_upnp}), ("natpmp", {"pcp": False}), ("pcp", {})):
+        print(f"-- {protocol} {options}")
+        if not device.running:
+            router.reboot(**options)
+            # PCP alone takes 21 s for a gateway that does not answer to it.
+            device.write_config(with_portmap(subscriber_config(lab, "rem"), protocol=(
+                "natpmp" if protocol == "natpmp" else "auto")))
+            device.start()
+        for _ in range(2):
+            row = wait_mapping(device, 30, protocol=protocol, external=outside(lab), verdict="open to this server")
+            assert (row["lifetime_left"] is None) == ("for_ever" in options), row
+            assert router.mapped() == {PORT: (lab.inner("rem"), PORT)}
+            if device.log().count("mapped to") % 2:
+                device.kill()
+                device.start()
+        assert device.stop() == 0 and router.mapped() == {}
+
+
+@pytest.mark.slow
+def test_refused(make_lab, interpreter):
+    """Rules that deny it, another host at the port, one that takes it meanwhile: said in words, and mapped as soon as it
+    can be, elsewhere if need be."""
+    lab = make_lab(devices=("symmetric",))
+    router = GatewayRouter(lab).start(deny=[PORT])
+    _, device = start(lab, interpreter, protocol="pcp")
+    row = wait_for(lambda: mapping(device).get("error") and mapping(device), 20, "why there is no mapping")
+    print(row)
+    assert "does not allow it" in row["error"] and row["external"] is None
+
+    router.reboot()
+    wait_mapping(device, SPREAD_S, protocol="pcp", external=outside(lab), error="")
+
+    lab.move("cli0", "natr")
+    neighbour = UdpSocket("cli0")
+    device.stop()
+    ask(neighbour, lab)
+    assert router.mapped() == {PORT: (lab.inner("cli0"), PORT)}
+    for protocol, version in (("pcp", 2), ("natpmp", 2), ("upnp", 2), ("upnp", 1)):
+        router.stop()
+        router.start(version=version)
+        device.write_config(with_portmap(subscriber_config(lab, "rem"), protocol=protocol))
+        device.start()
+        row = wait_mapping(device, 20, protocol=protocol, error="")
+        number = int(row["external"].rpartition(":")[2])
+        assert number != PORT and router.mapped() == {PORT: (lab.inner("cli0"), PORT), number: (lab.inner("rem"), PORT)}
+        wait_mapping(device, verdict="open to this server")
+        assert device.stop() == 0 and list(router.mapped()) == [PORT], "the neighbour's is left alone"
+
+
+def ask(socket, lab):
+    """NAT-PMP by hand: this host has the port outside."""
+    socket.send(lab.inner("natr"), 5351, b"\0\1\0\0" + 2 * PORT.to_bytes(2, "big") + (600).to_bytes(4, "big"))
+    data, _, _ = socket.receive(5)
+    assert data[:4] == b"\0\x81\0\0" and data[10:12] == PORT.to_bytes(2, "big"), data
+
+
+@pytest.mark.slow
+def test_behind_another_nat(make_lab, interpreter):
+    """A gateway whose own address is private maps nothing, or maps in vain: neither is taken for a mapping."""
+    lab = make_lab(devices=("cone",))
+    router = GatewayRouter(lab, between(lab)).start(public=False)
+    _, device = start(lab, interpreter)
+    for words in ("another NAT", "another NAT stands above"):
+        row = wait_for(lambda words=words: words in mapping(device).get("error", "") and mapping(device), 30, words)
+        print(row)
+        assert row["external"] is None
+        wait_for(lambda: not router.mapped(), 5, "nothing is left there")
+        if words == "another NAT":
+            router.stop()
+            router.start(public=True)
+            netns.call("rem", "true")
+            device.stop()
+            device.start()
+    stays(lambda: not router.mapped(), 3, "nothing is mapped")
