@@ -11,7 +11,8 @@ from wgp2p.files import device_token, exists, read_text, write_private
 
 TOKEN = "0123456789abcdef" * 4
 HOSTILE = "a\x1b[2J\x1b]0;x\x07\r\x7f\x9b31m"
-STATUS = {"version": "1.2.3", "uptime": 5.0, "subscribers": [], "publishers": [], "warnings": []}
+STATUS = {"version": "1.2.3", "uptime": 5.0, "subscribers": [], "publishers": [], "warnings": [],
+          "portmaps": [], "stale_profiles": []}
 
 
 class Stream:

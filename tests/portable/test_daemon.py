@@ -418,8 +418,9 @@ def test_a_port_is_mapped_while_a_section_says_so():
         bench.write(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP + " option lifetime '600'\n")
         bench.ask("POST", "/reload")
         assert role.told == ["configure"] and role.values.lifetime == 600
+        moved = bench.things["Wan"].arguments[3]
         for happens, word in ((lambda: bench.things["LinkWatch"].arguments[1](set()), "refresh"),
-                              (bench.daemon.interface_changed, "refresh"), (bench.things["Wan"].arguments[3], "refresh"),
+                              (bench.daemon.interface_changed, "refresh"), (moved, "refresh"),
                               (lambda: bench.daemon.address_changed(bench.roles[0], Link, None), "address")):
             del role.told[:]
             happens()

@@ -12,7 +12,8 @@ def link(**more):
 
 
 def status(*links, **more):
-    found = {"publishers": [], "warnings": [], "wan": {"device": ["eth1"], "address": ["192.0.2.7"], "problem": ""},
+    found = {"publishers": [], "warnings": [], "portmaps": [], "stale_profiles": [],
+             "wan": {"device": ["eth1"], "address": ["192.0.2.7"], "problem": ""},
              "subscribers": [{"interface": "wg0", "problem": "", "listen_port": 51820, "peers": [],
                               "publishers": list(links)}]}
     found.update(more)
@@ -128,6 +129,31 @@ def test_a_fault_hides_its_consequences():
 def test_addresses_that_tell_nothing():
     for ip in ("100.63.255.255", "100.128.0.1", "172.32.0.1", "2001:db8::1", "192.0.2.7"):
         assert codes(examine(status(link(), wan=wan(ip)))) == ["publisher", "port-kept"], ip
+
+
+def portmap(**more):
+    row = {"port": 51820, "gateway": "192.168.1.1", "protocol": "pcp", "external": "203.0.113.9:51820",
+           "lifetime_left": 3600, "error": "", "forward": None, "verdict": "open"}
+    row.update(more)
+    return [{"interface": "wg0", "gateway": "192.168.1.1", "address": "192.168.1.2", "problem": "", "mappings": [row]}]
+
+
+def test_mappings():
+    for code, level, parts in (
+            ("mapped", "ok", portmap()), ("mapped", "ok", portmap(verdict="")),
+            ("mapped", "ok", portmap(verdict="unknown", error="no publisher is connected")),
+            ("mapping-dead", "warning", portmap(verdict="filtered")),
+            ("mapping-dead", "warning", portmap(verdict="rewritten")),
+            ("mapped-elsewhere", "warning", portmap(external="203.0.113.9:40000")),
+            ("not-mapped", "warning", portmap(external=None, error="it does not want to")),
+            ("portmap", "warning", [dict(portmap()[0], problem="no way to the gateway")])):
+        rows = [row for row in examine(status(link(), portmaps=parts)) if row["code"] not in ("publisher", "port-kept")]
+        assert codes(rows) == [code] and rows[0]["level"] == level, (code, rows)
+
+
+def test_stale_profiles():
+    rows = examine(status(link(), stale_profiles=["laptop", "phone"]))
+    assert codes(rows, "warning") == ["stale-profiles"] and "laptop, phone" in rows[0]["text"]
 
 
 def test_clock():

@@ -27,8 +27,8 @@ def test_rubbish_is_nothing():
 
 
 def test_stale_is_what_leads_nowhere():
-    profiles = {"a": "192.0.2.1:51820", "b": "192.0.2.1:40000", "c": "home.example.org:51820", "d": "home.example.org:1",
-                "e": "[2001:db8::1]:51820"}
+    profiles = {"a": "192.0.2.1:51820", "b": "192.0.2.1:40000", "c": "home.example.org:51820",
+                "d": "home.example.org:1", "e": "[2001:db8::1]:51820"}
     assert stale(profiles, []) == []
     assert stale(profiles, ["192.0.2.1:51820"]) == ["b", "d"], "of IPv6 nothing is known"
     assert stale(profiles, ["192.0.2.1:40000", "192.0.2.1:51820"]) == ["d"]

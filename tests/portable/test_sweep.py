@@ -199,6 +199,21 @@ def test_it_ends_at_once():
     assert sweep.next_ms() is None, "off"
 
 
+def test_a_pause_is_not_slept_away():
+    sweep = sweeping(WIDE)
+    assert play(sweep, 50000)
+    sweep.want(START + 50000, {})
+    assert not play(sweep, 55000, START + 50000)
+    sweep.want(START + 55000, {0: Target(SEEN, None, None)})
+    assert not play(sweep, 60000, START + 55000), "its minute is not over"
+    assert play(sweep, 90000, START + 60000)
+    sweep = sweeping(WIDE)
+    assert play(sweep, 50000)
+    sweep.want(START + 50000, {})
+    sweep.want(START + 55000, {0: Target(MOVED, None, None)})
+    assert play(sweep, 60000, START + 55000), "somewhere else it begins anew"
+
+
 def test_another_endpoint_begins_anew_and_the_same_goes_on():
     sweep = sweeping()
     count = len(ports(play(sweep, 2500)))

@@ -44,9 +44,35 @@ def publisher(*peers, **more):
     return row
 
 
-def render(subscribers=(), publishers=(), warnings=(), colour=False):
+def render(subscribers=(), publishers=(), warnings=(), colour=False, portmaps=(), stale=()):
     return table.render({"version": "1.2.3", "uptime": 7260.4, "subscribers": list(subscribers),
-                         "publishers": list(publishers), "warnings": list(warnings)}, colour)
+                         "publishers": list(publishers), "warnings": list(warnings), "portmaps": list(portmaps),
+                         "stale_profiles": list(stale)}, colour)
+
+
+def mapping(**more):
+    row = {"port": 51820, "gateway": "192.168.1.1", "protocol": "pcp", "external": "203.0.113.9:51820",
+           "lifetime_left": 3600, "error": "", "forward": None, "verdict": "open to this server"}
+    row.update(more)
+    return row
+
+
+def test_port_mappings():
+    part = {"interface": "wg0", "gateway": "192.168.1.1", "address": "192.168.1.2", "problem": "", "mappings": [
+        mapping(), mapping(port=51821, forward="192.168.1.20:51821", verdict="", lifetime_left=None),
+        mapping(external=None, protocol=None, verdict="", lifetime_left=None, error="no answer from the gateway")]}
+    assert render([subscriber()], portmaps=[part]).split("\n")[-5:-1] == [
+        "port mapping for wg0, gateway 192.168.1.1",
+        "  port 51820: 203.0.113.9:51820 by pcp, for 60 min more, seen from outside: open to this server",
+        "  port 51821 for 192.168.1.20:51821: 203.0.113.9:51820 by pcp, for ever",
+        "  port 51820: not mapped (no answer from the gateway)"]
+    part = {"interface": "wg0", "gateway": None, "address": None, "problem": "no way to the gateway", "mappings": []}
+    assert "port mapping for wg0\n  ! no way to the gateway\n" in render([subscriber()], portmaps=[part])
+
+
+def test_stale_profiles():
+    assert "profiles that lead to another address or port of this device: a, b (wgp2p doctor)\n" in render(
+        [subscriber()], stale=["a", "b"])
 
 
 def test_ages():

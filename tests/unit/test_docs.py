@@ -157,17 +157,21 @@ def test_protocol_names_the_limits():
 
 
 def test_protocol_names_every_field_of_the_status():
-    from wgp2p import public_server, publisher, relay, subscriber, wan
+    from wgp2p import lease, portmap, public_server, publisher, relay, subscriber, sweep, wan
 
     text = section(PROTOCOL, "### `GET /status`")
     general, _, rest = text.partition("\n`wan`:\n")
-    of_wan, _, rest = rest.partition("\nA publisher:\n")
+    of_wan, _, rest = rest.partition("\nOne of `portmaps`:\n")
+    of_portmap, _, rest = rest.partition("\nOne of its `mappings`:\n")
+    of_mapping, _, rest = rest.partition("\nA publisher:\n")
     of_publisher, _, rest = rest.partition("\n`relay` of a publisher:\n")
     of_relay, _, rest = rest.partition("\nA subscriber:\n")
     of_subscriber, _, rest = rest.partition("\nOne of its `publishers`:\n")
     of_link, _, of_peer = rest.partition("\nOne of its `peers`:\n")
     assert fields(general) == returned(daemon.Daemon.status)
     assert fields(of_wan) == returned(wan.Wan.status)
+    assert fields(of_portmap) | fields(of_mapping) == returned(portmap.Portmap.status) | returned(lease.Lease.row)
+    assert returned(sweep.Sweep.row) <= set(re.findall(r"`(\w+)`", re.search("(?m)^. `sweep` .*", of_peer).group()))
     assert fields(of_relay) == returned(relay.Relay.status)
     in_peers = set(re.findall(r"`(\w+)`", re.search(r"plus (.*?): `seen`", of_publisher).group(1)))
     assert fields(of_publisher) | in_peers == returned(publisher.Publisher.status)

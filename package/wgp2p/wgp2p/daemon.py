@@ -305,7 +305,7 @@ class Daemon:
         for label in sorted(self.publishers):
             for peer in self.publishers[label].status()["peers"]:
                 rows.append({"public_key": peer["public_key"], "name": peer["name"], "endpoint": peer["endpoint"],
-                             "path": None, "reason": peer["state"], "since_age": None,
+                             "path": None, "reason": peer["state"], "since_age": None, "sweep": None,
                              "seen_age": peer["seen_age"], "keepalive": peer["persistent_keepalive"] or 0,
                              "rx_bytes": peer["rx_bytes"], "tx_bytes": peer["tx_bytes"]})
         return rows

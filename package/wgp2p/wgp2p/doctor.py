@@ -179,9 +179,48 @@ def _relayed(facts):
             found.append(_finding(OK, "relayed", "Reached through the public server for some time: %s. The NAT on one "
                                   "of the two sides gives each destination another port, or drops what comes from "
                                   "elsewhere." % ", ".join(sorted(names)),
-                                  "Where UDP port %d is forwarded to this device (docs/static-port.md), or is open, "
-                                  "clients behind any NAT reach it directly." % (subscriber["listen_port"] or 0)))
+                                  "Where UDP port %d is forwarded to this device (docs/static-port.md), mapped "
+                                  "(docs/portmap.md), or open, clients behind any NAT reach it directly." % (
+                                      subscriber["listen_port"] or 0)))
     return found
+
+
+def _mappings(facts):
+    found = []
+    for part in facts.status["portmaps"]:
+        if part["problem"]:
+            found.append(_finding(WARNING, "portmap", "No port of %s is mapped: %s." % (
+                part["interface"], part["problem"]), "See docs/portmap.md."))
+        else:
+            found += [_mapping(row) for row in part["mappings"]]
+    return found
+
+
+def _mapping(row):
+    if row["external"] is None:
+        return _finding(WARNING, "not-mapped", "The gateway %s does not map UDP port %d: %s." % (
+            row["gateway"], row["port"], row["error"] or "it is being asked"),
+            "docs/portmap.md says what each answer means. A port forward that you set on it by hand does the same.")
+    text = "The gateway %s maps UDP port %d to %s by %s" % (row["gateway"], row["port"], row["external"],
+                                                            row["protocol"])
+    if row["verdict"] in ("filtered", "rewritten"):
+        return _finding(WARNING, "mapping-dead", text + ", but from outside nothing comes through it.",
+                        "Another router or the provider stands in front of the gateway, or its firewall drops what it "
+                        "maps (docs/portmap.md).")
+    if not row["external"].endswith(":%d" % row["port"]):
+        return _finding(WARNING, "mapped-elsewhere", text + ", which is another port.",
+                        "Clients must name the port outside: give them their profiles anew.")
+    return _finding(OK, "mapped", "%s; seen from outside: %s." % (text, row["verdict"] or "not looked at yet"))
+
+
+def _profiles(facts):
+    names = facts.status["stale_profiles"]
+    if not names:
+        return []
+    return [_finding(WARNING, "stale-profiles", "The profiles of these clients lead to another address or port than "
+                     "this device has now: %s." % ", ".join(names),
+                     "They connect through the public server, where it relays. For the direct path give them their "
+                     "profiles anew: `wgp2p client profile NAME`.")]
 
 
 def _carrier(facts):
@@ -228,5 +267,5 @@ def _configuration(facts):
     return [_finding(WARNING, "configuration", text) for text in facts.status["warnings"]]
 
 
-CHECKS = (_switched_on, _interfaces, _clock, _serving, _relays, _links, _ports, _relayed, _carrier, _firewall, _offload,
-          _configuration)
+CHECKS = (_switched_on, _interfaces, _clock, _serving, _relays, _links, _ports, _mappings, _profiles, _relayed,
+          _carrier, _firewall, _offload, _configuration)

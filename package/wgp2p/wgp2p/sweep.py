@@ -14,6 +14,7 @@ WAVE_MS = 5500  # a client's retry every 5 s (WireGuard's REKEY_TIMEOUT, the bea
 FIRST_MS, SYMMETRIC_MS, OTHER_MS = 2000, 0, 10000  # to the first wave: unknown network, symmetric NAT, another NAT
 PAUSES_MS = (60000, 300000, 1800000)  # after a plan; the last one from there on
 FAILED_MS = 60000
+_PARTED = 64  # clients whose pauses are remembered while nothing is wanted for them
 _GRAIN_MS = 100  # of the time at which an entry ends
 _NEAR = 2048  # ports this far from the one seen are worth telling
 
@@ -56,13 +57,19 @@ class _Run:
 
 
 class _Client:
-    def __init__(self, target, due_ms):
+    def __init__(self, target, now):
+        known = target.known
+        delay_ms = FIRST_MS if known is None else SYMMETRIC_MS if known.symmetric else OTHER_MS
         self.target = target
         self.tried, self.wave = 0, 0  # ports and waves of this round
         self._said = ""
         self._rounds, self._plan = 0, None
-        self.next, self._refreshes = _Run(_WAVE, due_ms), []
+        self.next, self._refreshes = _Run(_WAVE, now + delay_ms), []
         self._until_ms = None  # no refreshes after this
+
+    def is_resting(self):
+        """A whole plan was in vain, and the next one is yet to come."""
+        return self._rounds > 0 and self._plan is None
 
     def runs(self):
         """What is to be sent some time."""
@@ -147,6 +154,7 @@ class Sweep:
 
     def __init__(self, limits):
         self._clients = {}
+        self._parted = {}  # those that were given up in vain
         self._turn = None  # (key, _Client, _Run) of the wave that is being sent
         self._last = None  # the _Client of the last slice
         self._open, self._ends = 0, []  # entries: how many, and [when, how many]
@@ -164,20 +172,25 @@ class Sweep:
 
     def want(self, now, targets):
         """{key: Target} of who is to be swept for. Who is not named any more ends at once, who is at another endpoint
-        begins anew."""
+        begins anew; but the pause after a plan in vain is not slept away."""
         self._now = now
         if self._limits.mode == "off":
             targets = {}
         for key in [key for key in self._clients if key not in targets]:
-            del self._clients[key]
+            self._part(key, self._clients.pop(key))
         for key in targets:
-            target = targets[key]
-            if key not in self._clients or self._clients[key].target != target:
-                known = target.known
-                delay = FIRST_MS if known is None else SYMMETRIC_MS if known.symmetric else OTHER_MS
-                self._clients[key] = _Client(target, now + delay)
+            if key not in self._clients or self._clients[key].target != targets[key]:
+                parted = self._parted.pop(key, None)
+                goes_on = parted is not None and parted.target == targets[key]
+                self._clients[key] = parted if goes_on else _Client(targets[key], now)
         if self._turn is not None and self._clients.get(self._turn[0]) is not self._turn[1]:
             self._turn = None
+
+    def _part(self, key, client):
+        if client.is_resting():
+            if len(self._parted) == _PARTED:
+                self._parted = {}
+            self._parted[key] = client
 
     def take(self, now, room=None):
         """(key, ports): send one packet to each now; or None. `room`: how many the own connection table takes."""

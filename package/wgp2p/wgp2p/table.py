@@ -79,6 +79,23 @@ def _relay(status):
     return lines
 
 
+def _portmap(status):
+    lines = ["port mapping for %s%s" % (status["interface"], ", gateway %s" % status["gateway"]
+                                        if status["gateway"] else "")]
+    if status["problem"]:
+        lines.append("  ! " + status["problem"])
+    for row in status["mappings"]:
+        words = "  port %d%s: " % (row["port"], " for " + row["forward"] if row["forward"] else "")
+        if row["external"]:
+            words += "%s by %s, %s" % (row["external"], row["protocol"], "for ever" if row["lifetime_left"] is None
+                                       else "for %s more" % age(row["lifetime_left"]))
+            words += ", seen from outside: " + row["verdict"] if row["verdict"] else ""
+        else:
+            words += "not mapped"
+        lines.append(words + (" (%s)" % row["error"] if row["error"] else ""))
+    return [plain(line) for line in lines]
+
+
 def size(count):
     """Bytes as text: `17 B`, `3 kB`, `12 MB`, `1.5 GB`."""
     for limit, unit, name in ((1000, 1, "B"), (1000000, 1000, "kB"), (1000000000, 1000000, "MB")):
@@ -91,12 +108,17 @@ def render(status, colour=False):
     """The whole status (as Daemon.status gives it) as text."""
     parts = [_subscriber(part, colour) for part in status["subscribers"]]
     parts += [_publisher(part, colour) for part in status["publishers"]]
+    parts += [_portmap(part) for part in status["portmaps"]]
     lines = ["wgp2p %s, running for %s" % (status["version"], age(status["uptime"]))]
     for part in parts:
         lines += [""] + part
     if not parts:
         lines += ["", "nothing is switched on: add a publisher or subscriber section to the configuration"]
-    for warning in status["warnings"]:
+    warnings = list(status["warnings"])
+    if status["stale_profiles"]:
+        warnings.append("profiles that lead to another address or port of this device: %s (wgp2p doctor)"
+                        % ", ".join(status["stale_profiles"]))
+    for warning in warnings:
         lines += ["", plain(warning)]
     return "\n".join(lines) + "\n"
 

@@ -38,9 +38,9 @@ _DEAF_MS = 60000  # how long not to ask again for what was refused
 
 class Row:
     """A client as the Subscriber knows it: `state` of its path, `endpoint` where WireGuard stands, `seen` where its
-    publisher sees it, `relay` where that one's server relays (each an endpoint or None), `policy` what option path says,
-    `awake` whether a publisher hears it, `handshake` the time of the last one, `ip` an address that leads into its
-    tunnel, or None."""
+    publisher sees it, `relay` where that one's server relays (each an endpoint or None), `policy` what option path
+    says, `awake` whether a publisher hears it, `handshake` the time of the last one, `ip` an address that leads into
+    its tunnel, or None."""
 
     def __init__(self, state, endpoint, seen, relay, policy, awake, handshake, ip):
         self.state, self.endpoint, self.seen, self.relay = state, endpoint, seen, relay
@@ -105,8 +105,8 @@ class Upgrader:
             del self._opened[key]
         for key in self._rows:
             row = self._rows[key]
-            if (row.state == TRYING and row.policy == "auto" and row.seen is not None and row.endpoint == row.relay is not None
-                    and self._port and key not in self._opened):
+            if (row.state == TRYING and row.policy == "auto" and row.seen is not None
+                    and row.endpoint == row.relay is not None and self._port and key not in self._opened):
                 self._opened[key] = now
                 try:
                     open_nat(row.seen, self._port)
