@@ -23,8 +23,8 @@ from wgp2p import VERSION
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "package/wgp2p"
 MAKEFILE = (PACKAGE / "Makefile").read_text()
-LIMIT = 250_000  # bytes installed
-FLASH = 200_000  # of it, on a file system that compresses pieces of 4 KiB, as routers have
+LIMIT = 320_000  # bytes installed
+FLASH = 225_000  # of it, on a file system that compresses pieces of 4 KiB, as routers have
 MODULES = {path.stem for path in (PACKAGE / "wgp2p").glob("*.py")}
 FILES = {path.relative_to(PROJECT / "files").as_posix() for path in (PROJECT / "files").rglob("*") if path.is_file()}
 QEMU = {"amd64": None, "i386": "qemu-i386", "armhf": "qemu-arm", "s390x": "qemu-s390x"}
