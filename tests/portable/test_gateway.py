@@ -70,7 +70,7 @@ class Searcher:
     seen = []
 
     def __init__(self, now, want, random_below):
-        self.want, self.outcome = want, None
+        self.want, self.outcome, self.asked = want, None, False
         self.out = [Datagram(want.gateway, 1900, b"search")]
 
     def act(self, now):
@@ -79,7 +79,8 @@ class Searcher:
 
     def received(self, now, ip, port, data):
         self.seen.append((ip, port, data))
-        if len(self.seen) == 1:
+        if not self.asked:
+            self.asked = True
             self.out = [Request("get", ip, int(data), "POST", "/x", {"SOAPAction": '"x"'}, b"<a/>", 1000)]
 
     def answered(self, now, tag, response, error):
@@ -115,8 +116,9 @@ def play(test, protocols=(PCP,), ports=(51820,), pcp=True):
         raise Skip("the ports are in use")
     del Searcher.seen[:]
     gateway = Gateway(loop, lambda: None)
+    options = Options(protocols, 7200, bytes(range(12)), "wgp2p")
     for port in ports:
-        lease = Lease(Options(protocols, 7200, bytes(range(12)), "wgp2p"), TALKERS, compat.random_below)
+        lease = Lease(options, TALKERS, compat.random_below)
         lease.want(loop.now(), port)
         gateway.leases.append(lease)
     gateway.uplink(box.ip, OWN)
@@ -177,10 +179,28 @@ def swap(kind, call):
 def test_where_nothing_listens_the_next_protocol_comes_at_once():
     def test(loop, box, gateway, lease):
         begin = loop.now()
-        drive(loop, lambda: len(box.heard) == 3)
-        assert box.heard == [b"search"] * 3 and loop.now() - begin < 1000
+        drive(loop, lambda: box.heard)
+        assert box.heard == [b"search"] and loop.now() - begin < 1000
 
-    play(test, protocols=(PCP, NATPMP, UPNP), ports=(51820, 51821, 51822), pcp=False)
+    play(test, protocols=(PCP, NATPMP, UPNP), pcp=False)
+
+
+def test_one_asks_at_a_time_and_the_others_learn_from_it():
+    def test(loop, box, gateway, lease):
+        http_server(loop, box, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        busy = []
+
+        def step():
+            busy.append(len([one for one in gateway.leases if one.busy]))
+            Gateway.step(gateway)
+
+        gateway.step = step
+        searched = found(loop, box)
+        drive(loop, lambda: [one for one in gateway.leases if one.mapping] == gateway.leases, 2000)
+        assert len(searched) == 3 and max(busy) == 1 and lease._options.order == (UPNP, PCP)
+        assert [row[0] for row in Searcher.seen] == [box.ip] * 3
+
+    play(test, protocols=(PCP, UPNP), ports=(51820, 51821, 51822), pcp=False)
 
 
 def http_server(loop, box, data):

@@ -70,7 +70,7 @@ def test_from_elsewhere_is_no_answer():
 
 
 def test_a_lease_of_them_all():
-    lease = Lease(Options(PROTOCOLS, 7200, bytes(12), "wgp2p box 51820"), TALKERS, lambda limit: limit - 1)
+    lease = Lease(Options(PROTOCOLS, 7200, bytes(12), "wgp2p box"), TALKERS, lambda limit: limit - 1)
     lease.uplink(START, GATEWAY, OWN)
     lease.want(START, 51820)
     now, sent = START, []

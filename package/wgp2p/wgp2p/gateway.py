@@ -103,13 +103,19 @@ class Gateway:
         now = self._loop.now()
         for lease in self.leases:
             lease.uplink(now, self.ip, self.own_ip)
+        times = []
+        for lease in sorted(self.leases, key=lambda lease: not lease.busy):
             for item in lease.act(now):
                 self._send(lease, item)
             self._tell_others(lease, now)
-        due = [when for when in [lease.next_ms() for lease in self.leases] if when is not None]
+            times.append(lease.next_ms())
+            if lease.busy:  # the others wait until it has its answer
+                times = times[-1:]
+                break
+        times = [when for when in times if when is not None]
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(max(1, min(due) - now), self.step) if due else None
+        self._timer = self._loop.call_later(max(1, min(times) - now), self.step) if times else None
         self._changed()
 
     def _tell_others(self, lease, now):

@@ -27,14 +27,26 @@ _INSIDE = [parse_network(text) for text in PRIVATE + (SHARED,)]
 
 
 class Options:
-    """`protocols`: those to be tried, in this order; `nonce`: 12 bytes, kept over restarts, and `description`, a text
-    without markup: both make what we left behind ours."""
+    """How a gateway is asked, and what has been heard from it: for all leases there. `protocols`: those to be tried, in
+    this order; `nonce` (bytes), kept over restarts, and `name`, a text without markup: both make what we left behind
+    ours."""
 
-    def __init__(self, protocols, lifetime_s, nonce, description):
+    def __init__(self, protocols, lifetime_s, nonce, name):
         self.protocols = protocols
         self.lifetime_s = lifetime_s
         self.nonce = nonce
-        self.description = description
+        self.name = name
+        self._gateway = None
+        self.order, self.previous = (), {}  # who answered last is first; {protocol: (epoch_s, at_ms)}
+
+    def meet(self, gateway):
+        """This is the gateway (text, or None: there is none now)."""
+        if gateway not in (None, self._gateway):
+            self._gateway, self.order, self.previous = gateway, tuple(self.protocols), {}
+
+    def prefer(self, protocol):
+        """It is of use here."""
+        self.order = (protocol,) + tuple([name for name in self.order if name != protocol])
 
 
 class Lease:
@@ -43,14 +55,11 @@ class Lease:
 
     def __init__(self, options, talkers, random_below):
         self._options, self._talkers, self._random_below = options, talkers, random_below
-        self._order = tuple(options.protocols)
         self._gateway = self._own_ip = self._port = None
-        self._met = None  # the gateway that these are of: _order and _previous
         self._talk = self._asked = None  # the attempt that runs, and its (protocol, Want)
         self._serial = 0  # of the attempt: answers to one before are not for it
         self._held = None  # (protocol, Want) of what may stand at the gateway
         self._undo, self._end_ms = None, 0  # the same of what is to be deleted, and when that is given up
-        self._previous = {}  # protocol: (epoch_s, at_ms)
         self._left, self._said, self._wait_s = [], [], 0  # of this round: who is to be tried, what others answered
         self._due_ms = None  # when to ask next
         self._expires_ms = None
@@ -67,9 +76,7 @@ class Lease:
         at another one is out of reach."""
         if (gateway, own_ip) == (self._gateway, self._own_ip):
             return
-        if gateway not in (None, self._met):
-            self._met, self._previous = gateway, {}
-            self._order = tuple(self._options.protocols)
+        self._options.meet(gateway)
         self._gateway, self._own_ip = gateway, own_ip
         self._deaths = 0
         self._forget(now, False)
@@ -80,6 +87,12 @@ class Lease:
             self._port = port
             self._deaths = 0
             self._forget(now, True)
+
+    @property
+    def busy(self):
+        """The gateway is being asked. No other lease may ask meanwhile: the answers do not all say to whom, and what a
+        gateway gives one by itself could be what the other asks for."""
+        return self._talk is not None
 
     @property
     def stopped(self):
@@ -155,7 +168,7 @@ class Lease:
     def announced(self, now, ip, data):
         """A datagram came to 224.0.0.1:5350, where gateways tell that they were restarted or have another address."""
         if ip == self._gateway and self._talk is None and (self.mapping is None or is_news(
-                now, data, self._previous.get(self.mapping.protocol), self.mapping.external_ip)):
+                now, data, self._options.previous.get(self.mapping.protocol), self.mapping.external_ip)):
             self.doubt(now, _SPREAD_MS)
 
     def answered(self, now, tag, response, error):
@@ -186,8 +199,8 @@ class Lease:
             return False
         else:
             if not self._left:
-                self._left, self._said, self._wait_s = list(self._order), [], 0
-            protocol = self._left[0]  # of a mapping that holds: its own, which is preferred
+                self._left, self._said, self._wait_s = list(self._options.order), [], 0
+            protocol = self._left[0] if self.mapping is None else self.mapping.protocol
             want = self._want(protocol)
             self._held = (protocol, want)
         self._asked = (protocol, want)
@@ -199,8 +212,8 @@ class Lease:
         # The port makes the nonce that of this mapping alone.
         nonce = self._options.nonce[:10] + struct.pack("!H", self._port)
         want = Want(self._gateway, self._own_ip, self._port, self._other_port or self._port, self._options.lifetime_s,
-                    nonce, self._options.description)
-        want.previous = self._previous.get(protocol)
+                    nonce, "%s %d" % (self._options.name, self._port))
+        want.previous = self._options.previous.get(protocol)
         if self.mapping is not None:
             want.external_ip, want.external_port = self.mapping.external_ip, self.mapping.external_port
             want.service = self.mapping.service
@@ -217,9 +230,9 @@ class Lease:
 
     def _granted(self, now, mapping):
         protocol, want = self._asked
-        self._prefer(protocol)
+        self._options.prefer(protocol)
         if mapping.epoch_s is not None:
-            self._previous[protocol] = (mapping.epoch_s, now)
+            self._options.previous[protocol] = (mapping.epoch_s, now)
         want.external_port, want.service = mapping.external_port, mapping.service
         problem = _nat_above(mapping.external_ip)
         if problem:
@@ -253,9 +266,9 @@ class Lease:
         if answered and refused.words not in self._said:
             self._said.append(refused.words)
         if answered and not refused.final:
-            self._prefer(protocol)
+            self._options.prefer(protocol)
         self._wait_s = max(self._wait_s, refused.retry_s or 0)
-        self._left.pop(0)
+        self._left.remove(protocol)
         if self._left:
             return
         self.error = "; ".join(self._said) or "no answer from the gateway %s" % self._gateway
@@ -263,9 +276,6 @@ class Lease:
         self._failures = min(self._failures + 1, 7)
         self._other_port, self._taken = None, 0
         self._due_ms = now + wait + self._random_below(wait // 8)
-
-    def _prefer(self, protocol):
-        self._order = (protocol,) + tuple([name for name in self._order if name != protocol])
 
     # -- for status -----------------------------------------------------------------------------------
 

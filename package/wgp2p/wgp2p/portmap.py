@@ -49,6 +49,7 @@ class Portmap:
         self._values = values
         self._interfaces, self._verify, self._tell = interfaces, verify, changed
         self._nonce = load_nonce(keep_dir)
+        self._options = {}  # of the present leases, by (protocol, lifetime)
         self._problem = ""
         self._ports = []
         self._timer = self._look_timer = None
@@ -112,10 +113,11 @@ class Portmap:
             port.forward = wanted.get(port.key)
 
     def _make(self, key):
-        number, protocol, lifetime_s = key
-        options = Options(PROTOCOLS if protocol == "auto" else (protocol,), lifetime_s, self._nonce,
-                          description(number))
-        lease = Lease(options, TALKERS, random_below)
+        _, protocol, lifetime_s = key
+        if key[1:] not in self._options:
+            self._options = {key[1:]: Options(PROTOCOLS if protocol == "auto" else (protocol,), lifetime_s, self._nonce,
+                                              own_name())}
+        lease = Lease(self._options[key[1:]], TALKERS, random_below)
         self._gateway.leases.append(lease)
         return _Port(key, lease)
 
@@ -231,14 +233,14 @@ def _way(rows):
     return _ANYWHERE
 
 
-def description(port):
-    """What names a mapping of this machine's in the gateway's list."""
+def own_name():
+    """What names this machine's mappings in the gateway's list."""
     try:
         text = read_text("/proc/sys/kernel/hostname", 256)
     except (OSError, ValueError):
         text = ""
     host = "".join([c for c in text if c == "-" or "0" <= c <= "9" or "A" <= c <= "Z" or "a" <= c <= "z"])
-    return "wgp2p %s %d" % (host[:32], port)
+    return ("wgp2p " + host[:32]).strip()
 
 
 def load_nonce(folder):
