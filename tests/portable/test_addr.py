@@ -46,6 +46,13 @@ def test_networks():
         raises(ValueError, addr.parse_network, text)
 
 
+def test_inside():
+    for text in ("192.168.1.7", "10.0.0.1", "172.16.0.1", "172.31.255.255", "100.64.0.0", "100.127.255.255"):
+        assert addr.is_inside(text), text
+    for text in ("172.32.0.1", "100.128.0.0", "192.169.0.1", "203.0.113.9", "2001:db8::1"):
+        assert not addr.is_inside(text), text
+
+
 def test_unicast():
     for text in ("192.168.1.7", "10.0.0.1", "100.64.3.3", "203.0.113.9", "2001:db8::1", "fd00::1"):
         assert addr.is_unicast(text), text

@@ -137,6 +137,15 @@ def longest_match(rows, ip):
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # RFC 1918
 SHARED = "100.64.0.0/10"  # RFC 6598: what carriers use inside
 
+_INSIDE = [parse_network(text) for text in PRIVATE + (SHARED,)]
+
+
+def is_inside(ip):
+    """Whether this address (text) is one that the internet does not know: behind a NAT, or a carrier's."""
+    packed = parse_ip(ip)
+    return True in [contains(network, packed) for network in _INSIDE]
+
+
 # What can be the endpoint of a peer: a unicast address that a packet can be sent to. RFC 1122 3.2.1.3,
 # RFC 4291 2.5-2.7; private networks stay allowed, since a client may be on the same LAN.
 _NEVER = [parse_network(text) for text in (

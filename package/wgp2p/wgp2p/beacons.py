@@ -6,9 +6,8 @@ copier.py). Anybody can send what looks like one, and each check costs a hash, s
 40 a second in all, and a message that came before is not looked at again.
 """
 from . import wgpacket
-from .initiations import Ears
+from .ears import INITIATION, Ears
 
-_SIZE = 8 + 148  # with UDP's header
 _AT_ONCE, _A_SECOND = 4, 40
 _SEEN_MOST = 64
 _MAC1 = 116
@@ -25,7 +24,7 @@ class Beacons:
         self._last = {}  # key: where its beacon came from last
         self._seen = []  # mac1 of the messages of late
         self._second_ms, self._hashes = loop.now(), 0
-        self._ears = Ears(loop, port, _SIZE, self._take)
+        self._ears = Ears(loop, port, INITIATION, INITIATION[0], self._take)
 
     def want(self, clients):
         """Whose beacons: {key: wgpacket's Mac1 of the client's beacon key}."""
@@ -38,7 +37,7 @@ class Beacons:
     def _take(self, endpoint, datagram):
         message = datagram[8:]
         mac1 = message[_MAC1:_MAC1 + 16]
-        if len(datagram) != _SIZE or mac1 in self._seen:
+        if len(datagram) != INITIATION[0] or mac1 in self._seen:
             return
         key = self._whose(message, endpoint)
         if key is not None:

@@ -11,7 +11,7 @@ says that the mapping may be gone, it is asked for at once, and has a minute to 
 """
 import struct
 
-from .addr import PRIVATE, SHARED, contains, format_endpoint, is_unicast, parse_ip, parse_network
+from .addr import format_endpoint, is_inside, is_unicast
 from .mapping import UPNP, Mapping, Refused, Request, Want
 from .pcptalk import is_news
 
@@ -23,7 +23,6 @@ _SPREAD_MS = 5000  # all clients hear a gateway's announcement at once (RFC 6887
 _DEAD_MS = (0, 60000, 300000, 1800000)  # before it is asked for again
 _DELETE_MS = 2000
 _OTHER_PORTS, _TRIES = (49152, 16384), 4  # when the port is taken: the dynamic ones (RFC 6335 6), and how many of them
-_INSIDE = [parse_network(text) for text in PRIVATE + (SHARED,)]
 
 
 class Options:
@@ -302,11 +301,9 @@ def _nat_above(ip):
     """Why a mapping to this external address (text or None) opens nothing to the internet, or ""."""
     if ip is None:
         return ""
-    packed = parse_ip(ip)
     if not is_unicast(ip):
         return "the gateway has no address on the internet now (it says %s)" % ip
-    for network in _INSIDE:
-        if contains(network, packed):
-            return ("the gateway's own address %s is private: another NAT stands above it, and only a mapping there "
-                    "would help (put the gateway in bridge mode, or ask the provider for a public address)" % ip)
+    if is_inside(ip):
+        return ("the gateway's own address %s is private: another NAT stands above it, and only a mapping there would "
+                "help (put the gateway in bridge mode, or ask the provider for a public address)" % ip)
     return ""

@@ -8,44 +8,22 @@ import binascii
 
 from .addr import parse_endpoint
 from .client import words
-from .compat import AF_INET, SOCK_RAW, attach_filter, open_socket, random_bytes
-from .initiations import Ears
-from .tap import Tap
+from .compat import random_bytes
+from .ears import UDP_HEADER, Ears
 
 MAGIC, NONCE_SIZE = b"wgp?", 16  # the datagram is these two; no message of WireGuard's begins so
 OPEN, OPEN_HERE, FILTERED, REWRITTEN, UNKNOWN = "open", "open to this server", "filtered", "rewritten", "unknown"
-_UDP, _UDP_HEADER = 17, 8
-_SIZE = _UDP_HEADER + len(MAGIC) + NONCE_SIZE
+_SIZE = UDP_HEADER + len(MAGIC) + NONCE_SIZE
 _TRIES, _WAIT_MS = 3, 1000
 _ANNOUNCED_S = 60
 _MOST_MS = 30000  # who has not answered until then never will: its Link is closed
-_LDX_IP_HEADER, _LDX_IMM, _LDH_IND, _LD_IND, _JEQ, _RET = 0xB1, 0x01, 0x48, 0x40, 0x15, 0x06
-
-
-def probe_filter(family, port):
-    """The classic BPF program, as initiations.py has one."""
-    return [
-        (_LDX_IP_HEADER, 0, 0, 0) if family == AF_INET else (_LDX_IMM, 0, 0, 0),
-        (_LDH_IND, 0, 0, 2), (_JEQ, 0, 5, port),
-        (_LDH_IND, 0, 0, 4), (_JEQ, 0, 3, _SIZE),
-        (_LD_IND, 0, 0, _UDP_HEADER), (_JEQ, 0, 1, int.from_bytes(MAGIC, "big")),
-        (_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0)]
 
 
 class Probes(Ears):
     """Calls `heard(endpoint, datagram)` for every probe that comes to `port`, UDP's header included. OSError."""
 
     def __init__(self, loop, port, heard):
-        Ears.__init__(self, loop, port, _SIZE, heard)
-
-    def _open(self, loop, family, port, size, heard):
-        sock = open_socket(family, SOCK_RAW, _UDP)
-        try:
-            attach_filter(sock, probe_filter(family, port))
-        except OSError:
-            sock.close()
-            raise
-        self._taps.append(Tap(loop, sock, size, heard))
+        Ears.__init__(self, loop, port, (_SIZE, int.from_bytes(MAGIC, "big")), _SIZE, heard)
 
 
 class _Way:
@@ -122,7 +100,7 @@ class Outside:
 
     def _heard(self, endpoint, datagram):
         for way in list(self._waiting):
-            if datagram[_UDP_HEADER:] == MAGIC + way.nonce:
+            if datagram[UDP_HEADER:] == MAGIC + way.nonce:
                 way.came_from = parse_endpoint(endpoint)[0]
                 self._over(way)
 

@@ -10,12 +10,11 @@ and so is the first whose clock says that the gateway has lost its mappings: it 
 and then believe what we hear.
 """
 from . import natpmp, pcp
-from .addr import PRIVATE, SHARED, contains, parse_ip, parse_network
+from .addr import is_inside
 from .mapping import NATPMP, PCP, PORT, Datagram, Mapping, Refused
 
 _ERROR_MOST_S = 1800  # of an error: more than the longest that is recommended (RFC 6887, 7.4)
 _NO_ADDRESS = ("0.0.0.0", "::")
-_INSIDE = [parse_network(text) for text in PRIVATE + (SHARED,)]
 
 _VERSION = "the gateway does not speak this version of the protocol"
 _NOT_ALLOWED = "the gateway does not allow it: allow port mappings for this machine in its settings"
@@ -147,7 +146,7 @@ class PcpTalk(_Talk):
             self._grant(PCP, answer.external_ip, answer)
             return
         words = PCP_WORDS.get(code, "the gateway refuses with PCP's error %d" % code)
-        if code == pcp.NO_RESOURCES and any([contains(net, parse_ip(answer.external_ip)) for net in _INSIDE]):
+        if code == pcp.NO_RESOURCES and is_inside(answer.external_ip):
             words = _NO_NETWORK
         self.outcome = Refused(code, words, code not in _PCP_PASSING, min(answer.lifetime_s, _ERROR_MOST_S) or None,
                                code == pcp.CANNOT_PROVIDE_EXTERNAL)

@@ -10,7 +10,7 @@ publisher's WireGuard authenticated them. And whether it can help: not where our
 needs nothing, and not behind a NAT that gives each destination another port of ours, where the client could not reply.
 """
 from . import log
-from .addr import PRIVATE, SHARED, contains, parse_endpoint, parse_ip, parse_network
+from .addr import is_inside, parse_endpoint
 from .files import read_text, write_private
 from .firewall import FirewallError, has_table
 from .links import addresses
@@ -27,7 +27,6 @@ _LOOK_MS = 10000  # how old what is known of firewall and addresses may be
 _SAVE_MS = 5000
 _FULL_MS = 1000  # the own connection table takes no more: how long to wait
 _SIZE_LIMIT = 1 << 16
-_NOT_PUBLIC = [parse_network(text) for text in PRIVATE + (SHARED,)]
 _SYMMETRIC_HERE = "our own NAT is symmetric (%s): forward a port, or have one mapped"
 
 
@@ -232,6 +231,4 @@ def _is_wanted(side, row):
     if row.state not in (RELAY, TRYING) or row.policy == "relay" or not row.awake or row.seen is None:
         return False
     ip = parse_endpoint(row.seen)[0]
-    packed = parse_ip(ip)
-    return len(packed) == 4 and not [network for network in _NOT_PUBLIC if contains(network, packed)] and (
-        ip not in [parse_endpoint(endpoint)[0] for endpoint in side.seen_at])
+    return ":" not in ip and not is_inside(ip) and ip not in [parse_endpoint(endpoint)[0] for endpoint in side.seen_at]

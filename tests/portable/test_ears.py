@@ -1,4 +1,4 @@
-"""initiations.py: from where an initiation came and where it begins, whatever comes. Root for the test with real
+"""ears.py and initiations.py: from where an initiation came and where it begins, whatever comes. Root for the test with real
 sockets. (What WireGuard itself sends: tests/lab/kernel_wireguard.py.)"""
 import struct
 
@@ -6,7 +6,8 @@ from helpers import Skip, drive
 from test_syscalls import udp
 
 from wgp2p import compat
-from wgp2p.initiations import Ears, Initiations
+from wgp2p.ears import INITIATION, Ears
+from wgp2p.initiations import Initiations
 from wgp2p.loop import Loop
 
 UDP = struct.pack("!HHHH", 4000, 51820, 156, 0)
@@ -18,9 +19,9 @@ class Bench(Ears):
 
     def __init__(self):
         self.told, self.sizes = [], []
-        Ears.__init__(self, None, 51820, 20, lambda *row: self.told.append(row))
+        Ears.__init__(self, None, 51820, INITIATION, 20, lambda *row: self.told.append(row))
 
-    def _open(self, loop, family, port, size, heard):
+    def _open(self, loop, family, port, kind, size, heard):
         self.sizes.append((family, size))
 
     def arrive(self, *datagrams):
