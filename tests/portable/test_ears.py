@@ -1,5 +1,5 @@
-"""ears.py and initiations.py: from where an initiation came and where it begins, whatever comes. Root for the test with real
-sockets. (What WireGuard itself sends: tests/lab/kernel_wireguard.py.)"""
+"""ears.py and initiations.py: from where an initiation came and where it begins, whatever comes. Root for the test with
+real sockets. (What WireGuard itself sends: tests/lab/kernel_wireguard.py.)"""
 import struct
 
 from helpers import Skip, drive
