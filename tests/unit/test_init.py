@@ -30,6 +30,7 @@ config peer
 """ % KEY
 WG_RULE = "type=rule target=ACCEPT src=wan proto=udp dest_port=51820"
 API_RULE = "type=rule target=ACCEPT src=* device=wg0 direction=in proto=tcp dest_port=8081"
+NEWS_RULE = "type=rule target=ACCEPT src=wan proto=udp dest_ip=224.0.0.1 dest_port=5350"
 RELAY_RULE = "type=rule target=ACCEPT src=* dest=* proto=udp mark=0x77000001/0xff0000ff"
 
 
@@ -207,7 +208,7 @@ def test_forwards_for_phones_in_the_lan(router):
                "\tlist forward '51821:192.168.1.20'\n\tlist forward '51822:192.168.1.21:51820'\n")
     redirect = "type=redirect target=DNAT src=wan proto=udp src_dport=%d dest_ip=%s dest_port=%d"
     assert start(router, SUBSCRIBER + portmap).all("rule") == [
-        WG_RULE, redirect % (51821, "192.168.1.20", 51821), redirect % (51822, "192.168.1.21", 51820)]
+        WG_RULE, NEWS_RULE, redirect % (51821, "192.168.1.20", 51821), redirect % (51822, "192.168.1.21", 51820)]
     use(router, SUBSCRIBER + portmap.replace("enabled '1'", "enabled '0'"))
     assert router.run("reload").all("rule") == [WG_RULE]
 
