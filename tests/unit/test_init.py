@@ -206,7 +206,8 @@ def test_what_is_relayed_passes_only_where_a_publisher_relays(router):
 def test_forwards_for_phones_in_the_lan(router):
     portmap = ("config portmap\n\toption enabled '1'\n\toption interface 'wg0'\n"
                "\tlist forward '51821:192.168.1.20'\n\tlist forward '51822:192.168.1.21:51820'\n")
-    redirect = "type=redirect target=DNAT src=wan proto=udp src_dport=%d dest_ip=%s dest_port=%d"
+    redirect = ("type=redirect target=DNAT src=wan dest=lan reflection=0 proto=udp src_dport=%d dest_ip=%s "
+                "dest_port=%d")
     assert start(router, SUBSCRIBER + portmap).all("rule") == [
         WG_RULE, NEWS_RULE, redirect % (51821, "192.168.1.20", 51821), redirect % (51822, "192.168.1.21", 51820)]
     use(router, SUBSCRIBER + portmap.replace("enabled '1'", "enabled '0'"))
