@@ -15,6 +15,7 @@ from wgp2p.pcptalk import PcpTalk
 
 OWN = "127.0.0.1"
 PUBLIC = "203.0.113.5"
+SEARCH = "239.255.255.250", 1900
 HTTP_PORT = 30000
 
 
@@ -185,6 +186,44 @@ def test_where_nothing_listens_the_next_protocol_comes_at_once():
     play(test, protocols=(PCP, NATPMP, UPNP), pcp=False)
 
 
+def test_time_and_the_whole_network():
+    """A talker that searches again after 50 ms, everywhere."""
+    class Again(Searcher):
+        def act(self, now):
+            self.due_ms = now + 50
+            return [Datagram(SEARCH[0], SEARCH[1], b"search")]
+
+        def next_ms(self):
+            return self.due_ms
+
+    def test(loop, box, gateway, lease):
+        everywhere = bound(*SEARCH)
+        try:
+            everywhere.setsockopt(0, 35, bytes([239, 255, 255, 250, 127, 0, 0, 1]))  # IP_ADD_MEMBERSHIP
+        except OSError:
+            everywhere.close()
+            raise Skip("no multicast on loopback")
+        box.watch(everywhere, lambda data, address: None)
+        drive(loop, lambda: len(box.heard) == 3, 2000)
+
+    TALKERS[UPNP] = Again
+    try:
+        play(test, protocols=(UPNP,))
+    finally:
+        TALKERS[UPNP] = Searcher
+
+
+def test_two_hear_the_announcements():
+    """`wgp2p map` beside the daemon."""
+    def test(loop, box, gateway, lease):
+        other = Gateway(loop, lambda: None)
+        other.uplink(box.ip, OWN)
+        assert len(gateway._taps) == len(other._taps) == 3
+        other.close()
+
+    play(test)
+
+
 def test_one_asks_at_a_time_and_the_others_learn_from_it():
     def test(loop, box, gateway, lease):
         http_server(loop, box, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -199,6 +238,11 @@ def test_one_asks_at_a_time_and_the_others_learn_from_it():
         drive(loop, lambda: [one for one in gateway.leases if one.mapping] == gateway.leases, 2000)
         assert len(searched) == 3 and max(busy) == 1 and lease._options.order == (UPNP, PCP)
         assert [row[0] for row in Searcher.seen] == [box.ip] * 3
+        for one in (gateway.leases[2], lease):
+            one.doubt(loop.now())
+            gateway.step()
+        gateway.step()
+        assert max(busy) == 1 and gateway.leases[2].busy, "who has begun goes on"
 
     play(test, protocols=(PCP, UPNP), ports=(51820, 51821, 51822), pcp=False)
 

@@ -285,6 +285,17 @@ def test_nothing_comes_through():
     play(test)
 
 
+def test_one_that_has_worked_is_asked_for_at_once_again():
+    def test(world):
+        for count in (1, 2, 3):
+            world.verdicts = [(FILTERED, ""), (FILTERED, ""), (OPEN, "")]
+            world.loop.advance(20000)
+            assert world.row()["verdict"] == OPEN and len(world.gateway.asked) == 1 + 2 * count
+            world.role._verify_in(0, world.role._ports[0])
+
+    play(test)
+
+
 def test_nobody_can_look():
     def test(world):
         world.verdicts = [(UNKNOWN, "no publisher is connected"), (OPEN, "")]
@@ -303,7 +314,7 @@ def test_a_late_verdict_is_not_about_another_mapping():
         assert len(world.looks) == 1
         world.gateway.public = "203.0.113.6"
         world.role.address_changed()
-        world.loop.advance(600)
+        world.loop.advance(1000)
         assert world.told[-1] == ("wg0", 51820, EXTERNAL, "203.0.113.6:51820") and world.row()["verdict"] == ""
 
     play(test)
@@ -331,10 +342,19 @@ def test_a_gateway_that_is_gone_is_not_waited_for():
         world.role.close(lambda: done.append(1))
         world.loop.advance(1900)
         assert not done
-        world.loop.advance(700)
+        world.loop.advance(200)
+        assert done == [1] and world.gateway.closed
+
+    def without_an_end(world):
+        world.loop.advance(2000)
+        done = []
+        world.gateway.step = lambda: None
+        world.role.close(lambda: done.append(1))
+        world.loop.advance(2600)
         assert done == [1] and world.gateway.closed
 
     play(test)
+    play(without_an_end)
 
 
 def test_closed_before_it_began():

@@ -1,13 +1,10 @@
 """The sockets between leases (lease.py) and the upstream gateway: PCP and NAT-PMP, the gateway's announcements, the
 search for UPnP, and HTTP.
 
-Nothing but what comes from the gateway's address goes further. Each socket is a tap.Tap, and an answer by HTTP has a
-size and a time, so a gateway that never stops talking costs a bounded share of the CPU and of memory.
+What does not come from the gateway's address the leases do not look at. Each socket is a tap.Tap, and an answer by HTTP
+has a size and a time, so a gateway that never stops talking costs a bounded share of the CPU and of memory.
 """
-import errno
-
 from . import client, log
-from .addr import parse_ip
 from .compat import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_DGRAM, SOL_SOCKET, open_socket, sockaddr, sockaddr_text
 from .mapping import PORT, Request
 from .tap import Tap
@@ -15,7 +12,6 @@ from .tap import Tap
 ANNOUNCEMENTS = "224.0.0.1", 5350  # RFC 6887 19.1, RFC 6886 3.2.1
 _LONGEST = 2048  # bytes of a datagram; PCP has at most 1,100
 _HTTP_MS = 5000
-_IPPROTO_IP, _IP_MULTICAST_IF = 0, 32  # linux/in.h
 
 
 class Gateway:
@@ -48,9 +44,8 @@ class Gateway:
             # Connected, so that the kernel tells when nothing listens there.
             self._direct = self._socket(family, (own_ip, 0), self._heard_directly)
             self._direct.connect(sockaddr(ip, PORT))
+            # A multicast leaves through the interface that has the address of its socket.
             self._other = self._socket(family, (own_ip, 0), self._heard)
-            if family == AF_INET:
-                self._other.setsockopt(_IPPROTO_IP, _IP_MULTICAST_IF, parse_ip(own_ip))
         except OSError as error:
             self._shut()
             self.problem = "the gateway %s cannot be asked: %s" % (ip, client.words(error))
@@ -76,20 +71,14 @@ class Gateway:
         now = self._loop.now()
         for data, address in packets:
             ip, port = sockaddr_text(address)
-            for lease in self.leases if ip == self.ip else ():
+            for lease in self.leases:
                 lease.received(now, ip, port, data)
         self.step()
 
     def _heard_directly(self, packets):
-        if packets:
-            self._heard(packets)
-        else:
-            self._nothing_listens()
-
-    def _nothing_listens(self):
-        for lease in self.leases:
+        for lease in self.leases if not packets else ():  # an error alone: nothing listens there
             lease.unreachable()
-        self.step()
+        self._heard(packets)
 
     def _announced(self, packets):
         now = self._loop.now()
@@ -137,8 +126,6 @@ class Gateway:
                 self._other.sendto(item.data, sockaddr(item.ip, item.port))
         except OSError as error:  # as if it were lost: it is sent again
             log.debug("gateway: to %s: %s" % (item.ip, client.words(error)))
-            if error.args[0] == errno.ECONNREFUSED:  # said of a datagram before
-                self._loop.call_later(0, self._nothing_listens)
 
     def _ask(self, lease, item):
         def done(response, error):
