@@ -93,7 +93,8 @@ class Gateway:
         for lease in self.leases:
             lease.uplink(now, self.ip, self.own_ip)
         times = []
-        for lease in sorted(self.leases, key=lambda lease: not lease.busy):
+        busy = [lease for lease in self.leases if lease.busy]
+        for lease in busy + [lease for lease in self.leases if lease not in busy]:
             for item in lease.act(now):
                 self._send(lease, item)
             self._tell_others(lease, now)
