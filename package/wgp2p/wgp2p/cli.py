@@ -21,7 +21,8 @@ USAGE = """usage: wgp2p [--config FILE] [--socket PATH] [--state DIR] [--user NA
   check            look for faults in the configuration without starting
   token NAME       show (and make, if need be) a remote device's token, on the public server; that of another peer
                    lets it announce a mapped port of its own
-  client WHAT      phones and their profiles, on the remote device:
+  client WHAT      phones and their profiles, on the remote device: see below
+  map              have the gateway map this machine's WireGuard port, as long as this runs: see below
   --version, --help
 
 client add NAME      a new client: configured here, its profile (a secret) on standard output, what the public server
@@ -30,6 +31,13 @@ client profile NAME  its profile again; --proxied or --classic: of another kind;
 client list, client remove NAME
 With add and profile, in place of what is found: --address IP, --allowed-ips NETWORK,NETWORK, --dns IP,
 --endpoint HOST:PORT, --server-endpoint HOST:PORT
+
+map on any Linux, without configuration or daemon: the external endpoint on standard output
+  --once             leave the mapping there, until its time is over; --delete: delete it; default --keep: until ended
+  --port N           default: the listen port of --interface NAME, or of the one WireGuard interface that there is
+  --gateway ADDRESS, --protocol auto|pcp|natpmp|upnp
+  --announce PUBLISHER[:PORT] --token-file FILE
+                     tell the public server, through the tunnel, and say whether the port is open (needs CAP_NET_RAW)
 
 PEER: a name, a public key, or an unambiguous beginning of one.
 --config FILE      default /etc/config/wgp2p
@@ -42,6 +50,7 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon does not answer
 OK, FAILED, USAGE_ERROR, NO_DAEMON = 0, 1, 2, 3
 _OPTIONS = ("--config", "--socket", "--state", "--user")
 _CLIENT_OPTIONS = ("--address", "--allowed-ips", "--dns", "--endpoint", "--interface", "--server-endpoint")
+_MAP_OPTIONS = ("--announce", "--gateway", "--interface", "--port", "--protocol", "--token-file")
 _TIMEOUT_MS = 5000
 _ANSWER_LIMIT = 4 << 20
 _REDRAW_MS = 1000
@@ -67,11 +76,11 @@ class _Arguments:
         self.config, self.socket, self.state, self.user = _CONFIG, None, None, None
         self.flags = []
         self.words = []
-        self.options = {}  # of `client`
+        self.options = {}  # of `client` and `map`
         i = 0
         while i < len(words):
             name, equals, value = words[i].partition("=")
-            if name in _OPTIONS or name in _CLIENT_OPTIONS:
+            if name in _OPTIONS + _CLIENT_OPTIONS + _MAP_OPTIONS:
                 if not equals:
                     i += 1
                     if i == len(words):
@@ -337,8 +346,26 @@ def _client(arguments):
     sys.stderr.write(said)
 
 
+def _map(arguments):
+    from . import mapcli
+
+    def out(text):
+        sys.stdout.write(text)
+        if hasattr(sys.stdout, "flush"):
+            sys.stdout.flush()
+
+    arguments.take(0, *(mapcli.FLAGS + _MAP_OPTIONS))
+    try:
+        mapcli.MapCommand(Loop(), arguments.options, arguments.flags, out,
+                          lambda text: sys.stderr.write("wgp2p: %s\n" % plain(text))).run()
+    except mapcli.UsageError as error:
+        raise _Failure(USAGE_ERROR, str(error))
+    except (mapcli.MapError, OSError) as error:
+        raise _Failure(FAILED, str(error))
+
+
 _COMMANDS = {"run": _run, "status": _status, "doctor": _doctor, "peers": _peers, "punch": _punch, "reload": _reload,
-             "check": _check, "token": _token, "client": _client}
+             "check": _check, "token": _token, "client": _client, "map": _map}
 
 
 def main(words):
