@@ -16,11 +16,11 @@ WATCH_S = 20
 
 @pytest.mark.long
 def test_crowd(make_lab, interpreter):
-    """20 clients at once from two networks: never more than may be in a second, or may be open; all become direct."""
+    """20 clients at once from two networks: never more than may be in a second, or may be open; all become direct. The
+    first wave of all of them is ten times what may be open at once."""
     lab = make_lab(networks=("symmetric-block:1024+300", "symmetric-block:512"), clients=CROWD, apart=True)
-    lab.sweep = {"sweep_rate": 400, "sweep_entries": 1024}
     _, subscriber = start_pair(lab, interpreter)
-    opened = Opened(lab, rate=400, entries=1024)
+    opened = Opened(lab, rate=1000, entries=2048)
     lab.move(lab.clients[::2], "nata")
     lab.move(lab.clients[1::2], "natb")
     for client in lab.clients:
