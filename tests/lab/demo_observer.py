@@ -75,10 +75,13 @@ class Observer(threading.Thread):
             self.heard.append((time.monotonic(), host, socket.inet_ntoa(address)))
 
     def marks(self, begin, address):
-        """(server knows, router sends, first answer) in s since begin, None for what has not happened."""
+        """(server knows, router sends, first answer) in s since begin, None for what has not happened. What is sent
+        through the server is not told from the tunnel's other packets; it was sent before it was answered."""
         when = [next((moment for moment, host, other in self.heard if moment >= begin and (host, other) == (
             wanted, address)), None) for wanted in (SERVER, ROUTER)]
         when.append(min((sent + took for sent, took in self.pings if took and sent + took > begin), default=None))
+        if when[1] is not None and when[2] is not None:
+            when[1] = min(when[1:])
         return [None if moment is None else moment - begin for moment in when]
 
 

@@ -11,7 +11,7 @@ ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼═◄►▼░▓█·�
 COLOURS = {"direct": "32", "no path": "33", "offline": "31"}  # ANSI; the words alone are enough
 
 NETWORKS = {"hotel": ("hotel Wi-Fi", "NAT, same port"), "mobile": ("mobile network", "NAT, other port"),
-            "office": ("office Wi-Fi", "NAT, same port")}
+            "office": ("office Wi-Fi", "symmetric NAT")}
 LEFT, RIGHT = {"hotel": 0, "office": 0, "mobile": 21}, 53  # columns of the boxes; the office comes after the hotel
 BOX, WIRE = 19, 9  # how wide the phone's are, and where a wire meets a box
 LEVELS = "▁▂▃▄▅▆▇█"

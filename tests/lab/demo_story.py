@@ -200,6 +200,20 @@ class Story:
             self.view.lines([self.progress, "", *self.picture(), "", *filter(None, self.strip()), "", *self.table()])
         self.pause(6)
 
+    def find(self):
+        """The phone's port behind the symmetric NAT is found."""
+        self.tell("Meanwhile the router opens its own NAT towards the ports that the phone may have. When the phone's "
+                  "next packet to the router gets in, it names the port.")
+        self.until(lambda: self.is_path("direct"), 60, "the port behind the symmetric NAT is found")
+        found = time.monotonic() - self.row()["since_age"]
+        answered = self.moves[-1] + self.steps[-1][1][2]
+        pings = [took for sent, took in list(self.observer.pings) if answered < sent < found]
+        self.tell(f"Direct {found - answered:.0f} s after that first answer, at a port that only the phone's own packets "
+                  f"could show. Of {len(pings)} pings in that time {pings.count(None)} had no answer.")
+        if not self.view.live:
+            self.view.lines(["", *self.picture(), "", *filter(None, self.strip()), "", *self.table()])
+        self.pause(6)
+
     def tell_all(self):
         self.start()
         self.step("connect", "app on", self.switch_on,
@@ -209,8 +223,9 @@ class Story:
                   "The phone goes to the mobile network: a new address, another port from its NAT. Nobody told the "
                   "router: it sends to the old one.")
         self.step("mobile → office", "moved", lambda: self.move("office"),
-                  "And into an office whose NAT is symmetric: nobody can send to the phone directly. The server passes "
-                  "the packets on, in its kernel. It has no key to them.", "relay")
+                  "And into an office whose NAT is symmetric: towards the router the phone has a port that nobody "
+                  "knows. The server passes the packets on, in its kernel. It has no key to them.", "relay")
+        self.find()
         if self.view.live and not self.table_shown:
             self.view.lines(["", *self.table()])
         self.view.lines(["", *demo_screen.closing(self.steps)])
@@ -229,7 +244,7 @@ def named(config):
 
 def play(view):
     """Build the lab, tell the story on a Screen, delete the lab; the exit code."""
-    lab = Topology(networks=("cone", "eim-shift", "symmetric"))
+    lab = Topology(networks=("cone", "eim-shift", "symmetric-block:512"))
     try:
         Story(lab, view).tell_all()
         return 0
