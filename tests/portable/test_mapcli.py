@@ -323,8 +323,8 @@ def test_the_address_must_be_the_one_that_is_seen():
         world.you = "198.51.100.1:4"
         world.at(70000, setattr, world, "you", PUBLIC + ":5")
         world.announcing(130000)
-        assert world.said[1].startswith("not announced: the public server sees this machine at 198.51.100.1, the "
-                                        "gateway maps at %s" % PUBLIC)
+        assert world.said[1].startswith("not announced: the public server sees this machine at 198.51.100.1, and "
+                                        "the gateway maps at %s" % PUBLIC)
         assert announced(world.posts) == [51820, 0] and len(world.looks) == 1
         assert len(world.said) == 4
 

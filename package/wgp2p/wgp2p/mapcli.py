@@ -224,7 +224,7 @@ class _Publisher(Link):
 
     def __init__(self, loop, ip, port, interface, token):
         self.interface = interface
-        Link.__init__(self, loop, "", ip, port, interface, token, self)
+        Link.__init__(self, loop, ip, ip, port, interface, token, self)
 
     def _connect(self):
         pass
