@@ -208,8 +208,8 @@ class Story:
         found = time.monotonic() - self.row()["since_age"]
         answered = self.moves[-1] + self.steps[-1][1][2]
         pings = [took for sent, took in list(self.observer.pings) if answered < sent < found]
-        self.tell(f"Direct {found - answered:.0f} s after that first answer, at a port that only the phone's own packets "
-                  f"could show. Of {len(pings)} pings in that time {pings.count(None)} had no answer.")
+        self.tell(f"Direct {found - answered:.0f} s after that first answer, at a port that only the phone's own "
+                  f"packets could show. Of {len(pings)} pings in that time {pings.count(None)} had no answer.")
         if not self.view.live:
             self.view.lines(["", *self.picture(), "", *filter(None, self.strip()), "", *self.table()])
         self.pause(6)

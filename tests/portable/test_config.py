@@ -216,8 +216,10 @@ def test_missing_options():
 
 def test_portmaps():
     assert not config.parse("config portmap\n").portmaps, "off, and then nothing is missing"
-    assert faults("config portmap\n\toption enabled '1'\n") == [
-        "error: %s, section @portmap[0], option interface: is missing" % FILE]
+    assert warnings("config portmap\n\toption enabled '1'\n") == [
+        "warning: %s, section @portmap[0]: has neither an interface nor a forward to map" % FILE]
+    alone = config.parse("config portmap\n\toption enabled '1'\n\tlist forward '51821:192.168.1.20'\n").portmaps
+    assert alone[0].interface is None and alone[0].forward == [(51821, "192.168.1.20", 51821)]
     assert faults(PORTMAP + "\tlist forward '51821:192.168.1.20'\n\tlist forward '51821:192.168.1.21'\n") == [
         "error: %s, section main, option forward: port 51821 is forwarded by section main already" % FILE]
     assert faults(PORTMAP + PORTMAP.replace("main", "other")) == [

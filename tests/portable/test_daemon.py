@@ -413,7 +413,7 @@ PORTMAP = "config portmap\n option interface 'wg1'\n option enabled '1'\n"
 
 def test_a_port_is_mapped_while_a_section_says_so():
     with Bench(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP) as bench:
-        role = bench.daemon.portmaps["wg1"]
+        role = bench.daemon.portmaps["@portmap[0]"]
         assert bench.ask("GET", "/status")[1]["portmaps"] == [{"interface": "wg1"}]
         bench.write(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP + " option lifetime '600'\n")
         bench.ask("POST", "/reload")
@@ -432,7 +432,7 @@ def test_a_port_is_mapped_while_a_section_says_so():
 
 def test_a_mapping_is_deleted_at_the_end():
     with Bench(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP) as bench:
-        role = bench.daemon.portmaps["wg1"]
+        role = bench.daemon.portmaps["@portmap[0]"]
         bench.daemon.close()
         assert role.told == ["close"]
 
@@ -440,9 +440,9 @@ def test_a_mapping_is_deleted_at_the_end():
 def test_a_mapping_is_looked_at_from_outside():
     with Bench(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP + PORTMAP.replace("wg1", "wg9")) as bench:
         said = []
-        bench.daemon.portmaps["wg1"].verify("wg1", 40000, lambda verdict, problem: said.append(verdict))
+        bench.daemon.portmaps["@portmap[0]"].verify("wg1", 40000, lambda verdict, problem: said.append(verdict))
         assert said == [(51820, ["link"], 40000)]
-        bench.daemon.portmaps["wg9"].verify("wg9", 1, lambda verdict, problem: said.append((verdict, problem)))
+        bench.daemon.portmaps["@portmap[1]"].verify("wg9", 1, lambda verdict, problem: said.append((verdict, problem)))
         bench.loop.advance(1)
         assert said[1:] == [("unknown", "no publisher is followed on wg9")]
 
@@ -455,12 +455,12 @@ def test_profiles_that_lead_elsewhere():
         exported.note(bench.folder, "laptop", "198.51.100.7:51820")
         bench.roles[0].places = ["198.51.100.7:40000"]
         assert bench.ask("GET", "/status")[1]["stale_profiles"] == ["phone"]
-        bench.daemon.portmaps["wg1"].changed("wg1", 51820, None, "198.51.100.7:51820")
+        bench.daemon.portmaps["@portmap[0]"].changed("wg1", 51820, None, "198.51.100.7:51820")
         told = bench.things["Bus"].told
         assert told[0] == {"action": "mapping", "interface": "wg1", "port": 51820, "publisher": None,
                            "endpoint": "198.51.100.7:51820", "previous": None, "stale_profiles": ["phone"]}
         assert told[1][0] == "ACTION=mapping" and told[1][-1] == "STALE_PROFILES=phone"
-        bench.daemon.portmaps["wg1"].changed("wg1", 51820, "198.51.100.7:51820", None)
+        bench.daemon.portmaps["@portmap[0]"].changed("wg1", 51820, "198.51.100.7:51820", None)
         assert told[3][4:6] == ["ADDRESS=", "PORT="]
 
 

@@ -192,6 +192,29 @@ def test_forwards():
     play(test, Section(forward=[(51821, "192.168.5.20", 51820)]))
 
 
+def test_forwards_alone():
+    def test(world):
+        world.loop.advance(2000)
+        assert world.gateway.table == {51821: 51821} and world.role.status()["problem"] == "" and not world.looks
+        assert world.told == [(None, 51821, None, PUBLIC + ":51821")] and not world.role.is_open()
+
+    section = Section(forward=[(51821, "192.168.5.20", 51820)])
+    section.interface = None
+    play(test, section)
+
+
+def test_a_mapping_that_is_renewed_is_looked_at():
+    def test(world):
+        world.loop.advance(2000)
+        assert len(world.looks) == 1
+        world.role._ports[0].lease.doubt(world.loop.now())
+        world.gateway.step()
+        world.loop.advance(2000)
+        assert len(world.looks) == 2 and len(world.told) == 1
+
+    play(test)
+
+
 def test_another_listen_port_and_none():
     def test(world):
         world.loop.advance(2000)
@@ -202,7 +225,7 @@ def test_another_listen_port_and_none():
         world.rows = [("wg0", None, [], [])]
         world.role.refresh()
         world.loop.advance(2000)
-        assert world.gateway.table == {} and "no listen port" in world.role.status()["problem"]
+        assert world.gateway.table == {} and "a listen port of wg0" in world.role.status()["problem"]
         world.rows = [("wg1", 5, [], []), ("wg0", 51830, ["[2001:db8::1]:1"], [])]
         world.role.refresh()
         world.loop.advance(2000)

@@ -156,7 +156,7 @@ def test_both_roles_on_several_interfaces(router):
 def test_no_role_is_switched_on(router):
     done = start(router, SUBSCRIBER + "option enabled off\n")
     assert done.ok and done.command is None and not done.all("rule")
-    assert done.all("log") == ["no publisher and no subscriber section is switched on: nothing to do"]
+    assert done.all("log") == ["no publisher, subscriber or portmap section is switched on: nothing to do"]
 
 
 def test_no_main_section_is_enough(router):
@@ -212,6 +212,11 @@ def test_forwards_for_phones_in_the_lan(router):
         WG_RULE, NEWS_RULE, redirect % (51821, "192.168.1.20", 51821), redirect % (51822, "192.168.1.21", 51820)]
     use(router, SUBSCRIBER + portmap.replace("enabled '1'", "enabled '0'"))
     assert router.run("reload").all("rule") == [WG_RULE]
+
+
+def test_a_router_that_only_forwards(router):
+    done = start(router, MAIN + "config portmap\noption enabled 1\nlist forward '51821:192.168.1.20'\n")
+    assert done.command and done.all("rule")[0] == NEWS_RULE and len(done.all("rule")) == 2
 
 
 @pytest.mark.parametrize("word", ["51821", "1:2:3:4", "51821:host", "51821:1.2.3.4;reboot"])

@@ -185,7 +185,7 @@ SCHEMA = {
     },
     "portmap": {
         "enabled": (_boolean, False, False),
-        "interface": (_interface, _REQUIRED, False),
+        "interface": (_interface, None, False),
         "protocol": (_choice("auto", "pcp", "natpmp", "upnp"), "auto", False),
         "gateway": (_ipv4, None, False),
         "lifetime": (_integer(120, 86400), 7200, False),
@@ -361,6 +361,8 @@ def _check_portmaps(config, file, problems):
         if values.interface in mapped:
             problems.append(Problem(True, _where(file, values, "interface"), "is mapped by section %s already"
                                     % mapped[values.interface]))
+        if values.interface is None and not values.forward:
+            problems.append(Problem(False, _where(file, values), "has neither an interface nor a forward to map"))
         mapped[values.interface] = values.label
         for outside, _, _ in values.forward:
             if outside in forwarded:

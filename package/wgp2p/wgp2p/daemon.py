@@ -110,7 +110,7 @@ class Daemon:
         self._arrange_portmaps()
         if not self.config.main.enabled:
             log.warning("%s: switched off by option enabled" % self._config_path)
-        elif not self._roles():
+        elif not self._roles() and not self.portmaps:
             log.warning("%s switches nothing on: add a publisher or subscriber section" % self._config_path)
         devices = [peer for peer in self.config.peers.values() if peer.device]
         if not devices or not [values for values in self.config.publishers if values.relay]:
@@ -121,17 +121,17 @@ class Daemon:
     def _arrange_portmaps(self):
         wanted = {}
         for values in self.config.portmaps:
-            wanted[values.interface] = values
-        for interface in list(self.portmaps):
-            if interface not in wanted:
-                self.portmaps.pop(interface).close(lambda: None)
-        for interface in wanted:
-            if interface in self.portmaps:
-                self.portmaps[interface].configure(wanted[interface])
+            wanted[values.label] = values
+        for label in list(self.portmaps):
+            if label not in wanted:
+                self.portmaps.pop(label).close(lambda: None)
+        for label in wanted:
+            if label in self.portmaps:
+                self.portmaps[label].configure(wanted[label])
                 continue
-            from .portmap import Portmap  # a megabyte that few need
-            self.portmaps[interface] = Portmap(self._loop, wanted[interface], self.config.main.keep_dir,
-                                               self._interfaces, self._look_from_outside, self._mapped)
+            from .portmap import Portmap  # few need it
+            self.portmaps[label] = Portmap(self._loop, wanted[label], self.config.main.keep_dir, self._interfaces,
+                                           self._look_from_outside, self._mapped)
 
     def _forget_relay(self):
         """A daemon that was killed may have left its table, and nobody relays any more."""
@@ -223,7 +223,7 @@ class Daemon:
 
     def _is_mapped(self, interface):
         """Whether a mapping brings everybody to the port of this interface: seen from outside, not only said."""
-        return interface in self.portmaps and self.portmaps[interface].is_open()
+        return True in [portmap.interface == interface and portmap.is_open() for portmap in self.portmaps.values()]
 
     def _wan_changed(self):
         for role in self.subscribers.values():
@@ -311,8 +311,8 @@ class Daemon:
         return rows
 
     def mappings(self):
-        """What status says of each interface whose port is mapped."""
-        return [self.portmaps[interface].status() for interface in sorted(self.portmaps)]
+        """What status says of each section of mappings."""
+        return [self.portmaps[label].status() for label in sorted(self.portmaps)]
 
     def doctor(self, done):
         """Look for what is wrong; `done(findings)` within some seconds, as doctor.examine gives them."""

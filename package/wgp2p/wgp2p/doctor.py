@@ -37,7 +37,7 @@ def examine(facts):
 # -- checks -----------------------------------------------------------------------------------------
 
 def _switched_on(facts):
-    if facts.status["publishers"] or facts.status["subscribers"]:
+    if facts.status["publishers"] or facts.status["subscribers"] or facts.status["portmaps"]:
         return []
     return [_finding(ERROR, "off", "Nothing is switched on.",
                      "Set `option enabled '1'` and add a publisher or subscriber section to the configuration.")]
@@ -189,8 +189,8 @@ def _mappings(facts):
     found = []
     for part in facts.status["portmaps"]:
         if part["problem"]:
-            found.append(_finding(WARNING, "portmap", "No port of %s is mapped: %s." % (
-                part["interface"], part["problem"]), "See docs/portmap.md."))
+            found.append(_finding(WARNING, "portmap", "Ports are not mapped as they should be: %s." % part["problem"],
+                                  "See docs/portmap.md."))
         else:
             found += [_mapping(row) for row in part["mappings"]]
     return found

@@ -33,6 +33,7 @@ class _Port:
     def __init__(self, key, lease):
         self.key = key
         self.lease = lease
+        self.mapping = None  # as it was granted last
         self.forward = None  # (ip, port) in the LAN, or None: our own
         self.external = None  # as others were told
         self.verdict = self.problem = ""  # of the last look
@@ -40,9 +41,9 @@ class _Port:
 
 
 class Portmap:
-    """The role for one section (`values`). `interfaces()` gives rows as wan.Wan has them; `verify(interface, port,
-    done)` has outside.py try an external port; `changed(interface, port, before, after)` is called when a port is
-    mapped, lost, or mapped elsewhere: both are endpoints or None."""
+    """The role for one section (`values`), with an interface or only forwards. `interfaces()` gives rows as wan.Wan
+    has them; `verify(interface, port, done)` has outside.py try an external port; `changed(interface, port, before,
+    after)` is called when a port is mapped, lost, or mapped elsewhere: both are endpoints or None."""
 
     def __init__(self, loop, values, keep_dir, interfaces, verify, changed):
         self._loop = loop
@@ -55,13 +56,17 @@ class Portmap:
         self._timer = self._look_timer = None
         self._done = None  # to be called when all is deleted
         self._gateway = Gateway(loop, self._stepped)
-        self.interface = values.interface
         self.refresh()
+
+    @property
+    def interface(self):
+        """The WireGuard interface, or None: only forwards are mapped."""
+        return self._values.interface
 
     # -- what is wanted -----------------------------------------------------------------------------
 
     def configure(self, values):
-        """Take a new section for the same interface."""
+        """Take a new section of the same name."""
         self._values = values
         self.refresh()
 
@@ -81,7 +86,9 @@ class Portmap:
         own = [row for row in self._interfaces() if row[0] == self.interface and row[1]]
         self._arrange(own[0][1] if own else None)
         ip = own_ip = None
-        self._problem = "" if own else "the interface %s has no listen port" % self.interface
+        self._problem = ""
+        if self.interface is not None and not own:
+            self._problem = "no publisher or subscriber section knows a listen port of " + self.interface
         try:
             ip = self._values.gateway or links.gateway(_way(own))
             if ip is None:
@@ -100,7 +107,7 @@ class Portmap:
         """One lease for each port; one that is asked for otherwise from now on is deleted first."""
         protocol, lifetime_s = self._values.protocol, self._values.lifetime
         wanted = {}
-        for outside, ip, inside in self._values.forward if listen_port else ():
+        for outside, ip, inside in self._values.forward:
             wanted[(outside, protocol, lifetime_s)] = (ip, inside)
         if listen_port:
             wanted[(listen_port, protocol, lifetime_s)] = None
@@ -128,9 +135,12 @@ class Portmap:
         for port in list(self._ports):
             mapping = port.lease.mapping
             external = endpoint(mapping) if mapping is not None else None
+            renewed, port.mapping = mapping not in (None, port.mapping), mapping
             if external != port.external:
                 before, port.external = port.external, external
                 self._mapped(port, before)
+            elif renewed and port.forward is None:  # it may be another one, after a restart of the gateway
+                self._verify_in(_LOOK_MS, port)
             if port.lease.stopped:
                 self._ports.remove(port)
                 self._gateway.leases.remove(port.lease)
@@ -139,8 +149,8 @@ class Portmap:
             self._finish()
 
     def _mapped(self, port, before):
-        log.info("portmap: port %d of %s: %s" % (port.key[0], self.interface, "mapped to %s by %s" % (
-            port.external, port.lease.mapping.protocol) if port.external else "no longer mapped"))
+        log.info("portmap: port %d: %s" % (port.key[0], "mapped to %s by %s" % (
+            port.external, port.mapping.protocol) if port.external else "no longer mapped"))
         if port.forward is None and port.external is not None:
             port.verdict, port.problem, port.bad = "", "", 0
             self._verify_in(_LOOK_MS, port)

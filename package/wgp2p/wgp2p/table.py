@@ -80,8 +80,8 @@ def _relay(status):
 
 
 def _portmap(status):
-    lines = ["port mapping for %s%s" % (status["interface"], ", gateway %s" % status["gateway"]
-                                        if status["gateway"] else "")]
+    lines = ["port mapping%s%s" % (" for " + status["interface"] if status["interface"] else "",
+                                   ", gateway " + status["gateway"] if status["gateway"] else "")]
     if status["problem"]:
         lines.append("  ! " + status["problem"])
     for row in status["mappings"]:

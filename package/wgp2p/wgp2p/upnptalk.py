@@ -140,9 +140,9 @@ class UpnpTalk:
                 self._granted()
         elif is_ours:
             self._add(upnp.ADD)
-        elif self._services[0].any_port():
+        elif entry.client != want.own_ip and self._services[0].any_port():
             self._add(upnp.ADD_ANY)
-        else:
+        else:  # of a mapping to this very machine AddAny makes ours
             self.outcome = _refused(upnp.UpnpError(upnp.ERRORS[upnp.CONFLICT], upnp.CONFLICT))
 
     def _not_listed(self, error):
