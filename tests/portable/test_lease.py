@@ -418,6 +418,18 @@ def test_announcements_end_a_pause():
     assert world.lease.mapping is not None
 
 
+def test_an_announcement_in_the_middle_of_a_round_makes_the_pause_after_it_short():
+    world = World(protocols=(PCP,), speaks=()).run(8 * HOUR_MS)
+    while not world.lease.busy:
+        world.run(1000)
+    world.lease.announced(world.now, GATEWAY, announcement(1))
+    while world.lease.busy:
+        world.run(100)
+    world.speaks = (PCP,)
+    world.run(20000)
+    assert world.lease.mapping is not None
+
+
 def test_forged_announcements_cost_little():
     world = World().run(1000)
     for _ in range(1000):

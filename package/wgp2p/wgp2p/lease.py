@@ -166,7 +166,7 @@ class Lease:
 
     def announced(self, now, ip, data):
         """A datagram came to 224.0.0.1:5350, where gateways tell that they were restarted or have another address."""
-        if ip == self._gateway and self._talk is None and (self.mapping is None or is_news(
+        if ip == self._gateway and (self.mapping is None or is_news(
                 now, data, self._options.previous.get(self.mapping.protocol), self.mapping.external_ip)):
             self.doubt(now, _SPREAD_MS)
 
