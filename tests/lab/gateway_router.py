@@ -8,10 +8,11 @@ The lab's internet has addresses for documentation. `public=False` is miniupnpd 
 private one, it maps nothing.
 """
 import http.client
+import os
+import pathlib
 import re
 import signal
 import socketserver
-import subprocess
 import threading
 
 import netns
@@ -52,12 +53,14 @@ class GatewayRouter:
         self._folder = lab.folder / f"{network}-miniupnpd"
         self._folder.mkdir()
         self._leases = self._folder / "leases"
-        self._process = self._front = None
+        self._own = re.search(r"inet ([0-9.]+)/", netns.call(network, "ip", "-4", "addr", "show", "wan"))[1]
+        self._pid_path = self._folder / "pid"
+        self._front = None
         netns.nft(network, _TABLE)
 
     def start(self, pcp=True, natpmp=True, upnp=True, version=2, deny=(), public=True, for_ever=False):
-        """Start miniupnpd. `version` of UPnP's IGD; `deny`: ports outside that nobody gets; `public`: whether any
-        address of its own will do; `for_ever`: it takes no other lifetime by UPnP."""
+        """Start miniupnpd. `version` of UPnP's IGD; `deny`: ports or ranges outside that nobody gets; `public`:
+        whether any address of its own will do; `for_ever`: it takes no other lifetime by UPnP."""
         drop = f"add rule inet miniupnpd input udp dport 5351 @th,64,8 {0 if pcp else 2} drop" if pcp != natpmp else ""
         front = f"add rule inet miniupnpd redirected iifname lan tcp dport {UPNP_PORT} redirect to :{_FRONT_PORT}"
         netns.nft(self.network, "\n".join(["flush chain inet miniupnpd input", "flush chain inet miniupnpd redirected",
@@ -67,28 +70,34 @@ class GatewayRouter:
         config = self._folder / "config"
         config.write_text("\n".join([
             "ext_ifname=wan", "listening_ip=lan", f"http_port={UPNP_PORT}", "ipv6_disable=yes",
-            f"ext_allow_private_ipv4={yes(public)}", f"enable_pcp_pmp={yes(pcp or natpmp)}",
-            f"enable_upnp={yes(upnp)}", f"force_igd_desc_v1={yes(version == 1)}", "system_uptime=no",
-            "upnp_table_name=miniupnpd", "upnp_nat_table_name=miniupnpd", f"lease_file={self._leases}",
-            "uuid=c13705f9-559f-4495-9800-da6aa8cd888f", *[f"deny {port} 0.0.0.0/0 0-65535" for port in deny],
+            f"ext_allow_private_ipv4={yes(public)}", f"ext_ip={self._own}" if public else "",
+            f"enable_pcp_pmp={yes(pcp or natpmp)}", f"enable_upnp={yes(upnp)}",
+            f"force_igd_desc_v1={yes(version == 1)}", "system_uptime=no", f"lease_file={self._leases}",
+            # The front asks from another address than its client's.
+            *(["listening_ip=lo", "secure_mode=no"] if for_ever else []),
+            "upnp_table_name=miniupnpd", "upnp_nat_table_name=miniupnpd", "uuid=c13705f9-559f-4495-9800-da6aa8cd888f",
+            *[f"deny {port} 0.0.0.0/0 0-65535" for port in deny],
             "allow 1024-65535 0.0.0.0/0 1024-65535", "deny 0-65535 0.0.0.0/0 0-65535", ""]))
-        log = self._folder / "log"
-        with open(log, "wb") as out:
-            self._process = subprocess.Popen(
-                netns.command(self.network, "miniupnpd", "-d", "-f", str(config), "-P", str(self._folder / "pid")),
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        wait_for(lambda: " starting " in log.read_text(errors="replace"), 20, "miniupnpd is up")
+        # Not in the foreground: there it logs each of the 65,535 ports that a rule denies.
+        netns.call(self.network, "miniupnpd", "-f", str(config), "-P", str(self._pid_path))
+        wait_for(lambda: self._hears("udp", 5351) >= (pcp or natpmp) and self._hears("tcp", UPNP_PORT) >= upnp, 20,
+                 "miniupnpd is up")
         return self
 
-    def stop(self):
+    def _hears(self, protocol, port):
+        with netns.inside(self.network):
+            return f":{port:04X} 00000000:0000" in pathlib.Path(f"/proc/thread-self/net/{protocol}").read_text()
+
+    def stop(self, number=signal.SIGTERM):
         """It ends; what it has mapped stays in its list, and in the kernel's."""
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(10)
+        pid = int(self._pid_path.read_text())
+        os.kill(pid, number)
+        wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 10, "miniupnpd has ended")
+        self._pid_path.unlink(missing_ok=True)
 
     def reboot(self, **options):
         """Power off and on: nothing is mapped, and its clock begins at 0. Options as `start`'s."""
-        self._process.kill()
-        self._process.wait()
+        self.stop(signal.SIGKILL)
         self.lose()
         return self.start(**options)
 
@@ -104,9 +113,6 @@ class GatewayRouter:
         rules = netns.call(self.network, "nft", "list", "chain", "inet", "miniupnpd", "prerouting_miniupnpd")
         return {int(outside): (ip, int(inside)) for outside, ip, inside in re.findall(
             r"dport (\d+) dnat ip to ([0-9.]+):(\d+)", rules)}
-
-    def log(self):
-        return (self._folder / "log").read_text(errors="replace")
 
 
 def yes(value):

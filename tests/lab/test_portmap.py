@@ -1,7 +1,6 @@
 """The port mapping helper on a remote device, against the real miniupnpd on the NAT before it."""
 import time
 
-import netns
 import pytest
 from daemon import uci
 from gateway_router import GatewayRouter, between
@@ -86,7 +85,7 @@ def test_symmetric_to_symmetric(make_lab, interpreter):
 @pytest.mark.slow
 def test_each_protocol(make_lab, interpreter):
     """What the gateway does not speak is passed over; each protocol maps, takes over what a crash left, and deletes on
-    stop."""
+    stop. (Who asks as often as this, a publisher does not look for.)"""
     lab = make_lab(devices=("symmetric",))
     router = GatewayRouter(lab)
     only_upnp = {"pcp": False, "natpmp": False}
@@ -102,7 +101,7 @@ def test_each_protocol(make_lab, interpreter):
                 "natpmp" if protocol == "natpmp" else "auto")))
             device.start()
         for _ in range(2):
-            row = wait_mapping(device, 30, protocol=protocol, external=outside(lab), verdict="open to this server")
+            row = wait_mapping(device, 30, protocol=protocol, external=outside(lab))
             assert (row["lifetime_left"] is None) == ("for_ever" in options), row
             assert router.mapped() == {PORT: (lab.inner("rem"), PORT)}
             if device.log().count("mapped to") % 2:
@@ -113,17 +112,21 @@ def test_each_protocol(make_lab, interpreter):
 
 @pytest.mark.slow
 def test_refused(make_lab, interpreter):
-    """Rules that deny it, another host at the port, one that takes it meanwhile: said in words, and mapped as soon as it
-    can be, elsewhere if need be."""
+    """Rules that deny it are said in words. Rules, or another host, that have this one port: it is another one."""
     lab = make_lab(devices=("symmetric",))
-    router = GatewayRouter(lab).start(deny=[PORT])
+    router = GatewayRouter(lab).start(deny=["1-65535"])
     _, device = start(lab, interpreter, protocol="pcp")
     row = wait_for(lambda: mapping(device).get("error") and mapping(device), 20, "why there is no mapping")
     print(row)
     assert "does not allow it" in row["error"] and row["external"] is None
-
+    router.reboot(deny=[PORT])
+    row = wait_mapping(device, SPREAD_S, protocol="pcp")
+    assert row["external"] != outside(lab)
+    device.stop()
+    assert router.mapped() == {}
     router.reboot()
-    wait_mapping(device, SPREAD_S, protocol="pcp", external=outside(lab), error="")
+    device.start()
+    wait_mapping(device, protocol="pcp", external=outside(lab))
 
     lab.move("cli0", "natr")
     neighbour = UdpSocket("cli0")
@@ -135,10 +138,9 @@ def test_refused(make_lab, interpreter):
         router.start(version=version)
         device.write_config(with_portmap(subscriber_config(lab, "rem"), protocol=protocol))
         device.start()
-        row = wait_mapping(device, 20, protocol=protocol, error="")
+        row = wait_mapping(device, 20, protocol=protocol)
         number = int(row["external"].rpartition(":")[2])
         assert number != PORT and router.mapped() == {PORT: (lab.inner("cli0"), PORT), number: (lab.inner("rem"), PORT)}
-        wait_mapping(device, verdict="open to this server")
         assert device.stop() == 0 and list(router.mapped()) == [PORT], "the neighbour's is left alone"
 
 
@@ -163,7 +165,6 @@ def test_behind_another_nat(make_lab, interpreter):
         if words == "another NAT":
             router.stop()
             router.start(public=True)
-            netns.call("rem", "true")
             device.stop()
             device.start()
     stays(lambda: not router.mapped(), 3, "nothing is mapped")
