@@ -195,7 +195,7 @@ class Steps(VirtualLoop):
 def test_asked_once():
     with World() as world:
         assert world.run("--once") == PUBLIC + ":51820\n"
-        assert world.said == ["port 51820 is mapped by PCP, for 7200 s"] and world.table == {51820: PCP}
+        assert world.said == ["port 51820 is mapped by pcp, for 7200 s"] and world.table == {51820: PCP}
         assert world.gateway.closed and len(world.gateway.asked) == 1, "and left there"
         nonce = world.gateway.asked[0].nonce
         assert world.run("--once", port="4000", protocol="upnp") == PUBLIC + ":4000\n"
@@ -273,7 +273,7 @@ def test_kept_until_it_is_ended():
         world.at(3600000 * 5, world.interrupt)
         assert world.run() == PUBLIC + ":51820\n", "said once, however often it is renewed"
         assert world.gateway.lifetimes[-1] == 0 and world.table == {} and len(world.gateway.lifetimes) > 4
-        assert world.said == ["port 51820 is mapped by PCP, for 7200 s"]
+        assert world.said == ["port 51820 is mapped by pcp, for 7200 s"]
         assert world.loop.watched is None and world.gateway.closed
 
 
@@ -288,7 +288,7 @@ def test_a_laptop_moves():
         world.at(30000, world.interrupt)
         assert world.run("--keep") == (PUBLIC + ":51820\n") * 2
         assert world.said[1] == "port 51820 is no longer mapped" and "unreachable" in world.said[2]
-        assert world.said[3:] == ["port 51820 is mapped by PCP, for 7200 s"]
+        assert world.said[3:] == ["port 51820 is mapped by pcp, for 7200 s"]
         assert [want.gateway for want in world.gateway.asked] == [GATEWAY, "10.0.0.1", "10.0.0.1"]
 
 
@@ -299,7 +299,7 @@ def test_a_refusal_is_said_once_and_tried_again():
         world.at(100000, lambda: refused.pop(PCP))
         world.at(400000, world.interrupt)
         assert world.run() == PUBLIC + ":51820\n"
-        assert world.said == ["no room", "port 51820 is mapped by PCP, for 7200 s"]
+        assert world.said == ["no room", "port 51820 is mapped by pcp, for 7200 s"]
 
 
 # -- announced ----------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def test_announced_while_it_is_kept():
         world.announcing(150000)
         assert announced(world.posts) == [51820, 51820, 51820, 0]
         assert world.posts[0][1]["ttl"] == 120 and world.looks == [(PUBLIC + ":40000", 51820)]
-        assert world.said == ["port 51820 is mapped by PCP, for 7200 s", "seen from outside: open to this server: the "
+        assert world.said == ["port 51820 is mapped by pcp, for 7200 s", "seen from outside: open to this server: the "
                               "public server reached it", "announced to the public server"]
         assert TOKEN not in " ".join(world.said)
 

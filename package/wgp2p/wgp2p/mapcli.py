@@ -210,7 +210,7 @@ class MapCommand:
             self._external = external
             if external is not None:
                 self._out(external + "\n")
-            self._say("port %d is mapped by %s, %s" % (self._port, mapping.protocol.upper(), (
+            self._say("port %d is mapped by %s, %s" % (self._port, mapping.protocol, (
                 "for %d s" % mapping.lifetime_s if mapping.lifetime_s else "for ever")) if external else
                 "port %d is no longer mapped" % self._port)
             if self._announcer is not None:

@@ -1,0 +1,59 @@
+"""docs/portmap.md says of each code what the code says, and what is done about it."""
+import re
+
+import pytest
+from test_docs import PROJECT, rows, section
+
+from wgp2p import cli, lease, mapcli, natpmp, outside, pcp, pcptalk, portmap, table, upnp, upnptalk
+
+PAGE = (PROJECT / "docs/portmap.md").read_text()
+FLAT = re.sub(r"\s+", " ", PAGE)
+SPECIAL = {upnp.NO_SUCH_ENTRY: "it is made", upnp.SAME_PORTS: "the same port",
+           **dict.fromkeys(upnptalk._FOR_EVER, "asked for without a lifetime")}
+
+
+@pytest.mark.parametrize("heading, words, passing, taken, special", [
+    ("### PCP", pcptalk.PCP_WORDS, pcptalk._PCP_PASSING, (pcp.CANNOT_PROVIDE_EXTERNAL,), {}),
+    ("### NAT-PMP", pcptalk.NATPMP_WORDS, pcptalk._NATPMP_PASSING, (), {}),
+    ("### UPnP", upnp.ERRORS, upnptalk._PASSING, (upnp.CONFLICT, upnp.OTHER_MECHANISM), SPECIAL)])
+def test_codes(heading, words, passing, taken, special):
+    said = [row[:3] for row in rows(section(PAGE, heading))]
+    assert said == [[str(code), words[code], special.get(code) or "another port" if code in taken or code in special
+                     else "asked again" if code in passing else "the next protocol"] for code in sorted(words)]
+
+
+def test_every_code_of_the_protocols():
+    assert sorted(pcptalk.PCP_WORDS) == list(range(pcp.UNSUPP_VERSION, pcp.EXCESSIVE_REMOTE_PEERS + 1))
+    assert sorted(pcptalk.NATPMP_WORDS) == list(range(natpmp.UNSUPP_VERSION, natpmp.UNSUPP_OPCODE + 1))
+
+
+def test_verdicts():
+    verdicts = [outside.OPEN, outside.OPEN_HERE, outside.FILTERED, outside.REWRITTEN, outside.UNKNOWN]
+    assert [row[0] for row in rows(section(PAGE, "## Verdicts"))] == ["`%s`" % verdict for verdict in verdicts]
+    assert sorted(mapcli._VERDICTS) == sorted(verdicts)
+
+
+def test_options():
+    said = set(re.findall(r"`(--[a-z-]+)", "".join(row[0] for row in rows(section(PAGE, "## A laptop: wgp2p map"))
+                                                   if row[0].startswith("`--"))))
+    said.update(re.findall(r", `(--[a-z-]+)", section(PAGE, "## A laptop: wgp2p map")))
+    assert said == set(mapcli.FLAGS + cli._MAP_OPTIONS)
+
+
+def test_status():
+    row = {"port": 51820, "forward": None, "external": "203.0.113.9:51820", "protocol": "pcp", "lifetime_left": 3600,
+           "verdict": outside.OPEN_HERE, "error": ""}
+    other = dict(row, port=36906, forward="192.168.1.20:36906", external="203.0.113.9:36906", verdict="")
+    lines = table._portmap({"interface": "wg0", "gateway": "192.168.1.1", "problem": "", "mappings": [row, other]})
+    assert "```\n" + "\n".join(lines) + "\n```" in PAGE
+
+
+def test_numbers():
+    assert "for 120 s" in FLAT and mapcli._ANNOUNCED_S == 120
+    assert "Every minute" in FLAT and mapcli._AGAIN_MS == 60000
+    assert "then after 1, 5, and 30 minutes" in FLAT and lease._DEAD_MS == (0, 60000, 300000, 1800000)
+    assert "after 15 s, then after longer and longer pauses, up to half an hour" in FLAT
+    assert (lease._RETRY_MS, lease._RETRY_MOST_MS) == (15000, 1800000)
+    assert "(2 hours)" in FLAT and mapcli._SECTION["lifetime"][1] == 7200
+    assert "`~/.local/state/wgp2p`" in FLAT and mapcli._folder().endswith("/.local/state/wgp2p")
+    assert portmap.own_name().startswith("wgp2p")
