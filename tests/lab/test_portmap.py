@@ -1,7 +1,9 @@
 """The port mapping helper on a remote device, against the real miniupnpd on the NAT before it."""
 import time
 
+import netns
 import pytest
+import stock_router
 from daemon import uci
 from gateway_router import GatewayRouter, between
 from pairs import publisher_config, subscriber_config
@@ -11,6 +13,8 @@ from waiting import stays, wait_for
 
 PORT = 51820
 SPREAD_S = 5  # after a gateway's announcement
+COST_KB = 700  # of memory
+GAP_S = 3  # without an answer to pings, while nobody moves
 ROAM_S = 12  # a client's next packet is its keepalive, every 10 s
 
 
@@ -168,3 +172,90 @@ def test_behind_another_nat(make_lab, interpreter):
             device.stop()
             device.start()
     stays(lambda: not router.mapped(), 3, "nothing is mapped")
+
+
+@pytest.mark.slow
+def test_on_and_off_behind_openwrts_rules(make_lab, interpreter):
+    """A device with OpenWrt's rules: UPnP's answers get through them. Its own closed port is seen from outside. What is
+    switched off is deleted. What the helper costs in memory."""
+    lab = make_lab(devices=("cone",))
+    netns.nft("rem", "flush ruleset\n" + stock_router.fw4())
+    router = GatewayRouter(lab).start(pcp=False, natpmp=False)
+    off = subscriber_config(lab, "rem")
+    lab.daemon("pub", interpreter, publisher_config(lab, "pub")).start()
+    device = lab.daemon("rem", interpreter, off).start()
+    device.wait_log("publisher pub: connected", 30)
+    before = device.memory_kb()
+    device.write_config(with_portmap(off))
+    device.cli("reload", check=True)
+    wait_mapping(device, protocol="upnp", external=outside(lab), verdict="filtered")
+    opened = time.monotonic()
+    netns.nft("rem", f"insert rule inet fw4 input_wan udp dport {PORT} counter accept")
+    wait_mapping(device, 30, protocol="upnp", external=outside(lab), verdict="open to this server")
+    cost = device.memory_kb() - before
+    print(f"noticed {time.monotonic() - opened:.1f} s after the port was opened; the helper costs {cost} KiB")
+    assert interpreter != "micropython" or cost <= COST_KB
+    device.write_config(off)
+    device.cli("reload", check=True)
+    wait_for(lambda: not router.mapped(), 10, "deleted")
+    assert not device.status()["portmaps"]
+
+
+@pytest.mark.long
+def test_renewed(make_lab, interpreter):
+    """At half of its lifetime. What a gateway forgets without a word is back after that; what announces nothing
+    (UPnP), too."""
+    lab = make_lab(devices=("cone",))
+    router = GatewayRouter(lab).start()
+    _, device = start(lab, interpreter, lifetime="120")
+    for protocol, options in (("pcp", {}), ("upnp", {"pcp": False, "natpmp": False})):
+        wait_mapping(device, 30, protocol=protocol, external=outside(lab))
+        for _ in range(2):
+            wait_for(lambda: mapping(device)["lifetime_left"] < 80, 60, "it is used")
+            renewed = time.monotonic()
+            wait_for(lambda: mapping(device)["lifetime_left"] > 100, 40, "it is renewed")
+            router.lose()
+        wait_for(router.mapped, 90, "it is back")
+        print(f"{protocol}: back {time.monotonic() - renewed:.1f} s after it was forgotten")
+        device.stop()
+        router.reboot(**options)
+        device.start()
+
+
+@pytest.mark.long
+def test_fallback_to_who_answers(make_lab, interpreter):
+    """PCP's packets vanish at a gateway that speaks NAT-PMP; all of them at one that speaks UPnP."""
+    lab = make_lab(devices=("cone",))
+    router = GatewayRouter(lab).start(pcp=False)
+    _, device = start(lab, interpreter)
+    wait_mapping(device, 40, protocol="natpmp", external=outside(lab))
+    device.stop()
+    router.reboot(pcp=False, natpmp=False)
+    netns.call("natr", "nft", "add rule inet miniupnpd input udp dport 5351 drop")
+    device.start()
+    wait_mapping(device, 60, protocol="upnp", external=outside(lab))
+    device.stop()
+
+
+@pytest.mark.long
+def test_beside_a_publisher(make_lab, interpreter):
+    """A client behind a cone NAT: what the device sends to where the publisher sees it does not stand in the way of the
+    mapping, though it leaves by another port."""
+    lab = make_lab(devices=("symmetric",), networks=("cone", "cone"))
+    GatewayRouter(lab).start()
+    _, device = start(lab, interpreter)
+    wait_mapping(device, protocol="pcp", external=outside(lab))
+    join(lab, "cli0", "nata")
+    wait_connected(lab)
+    pinger = Pinger("cli0", lab.tunnel("rem"))
+    for network in ("natb", "nata", "natb"):
+        moved = lab.move("cli0", network)
+        pinger.wait_after(moved, ROAM_S)
+        wait_connected(lab, seconds=ROAM_S)
+        settled = time.monotonic()
+        time.sleep(20)  # what the publisher says meanwhile
+        gap = pinger.longest_gap(settled, time.monotonic())
+        print(f"to {network}: {settled - moved:.1f} s, then no answer for {gap:.1f} s at most; the device sends to "
+              f"{lab.peer('rem', 'cli0').endpoint}")
+        assert gap < GAP_S
+    pinger.stop()
