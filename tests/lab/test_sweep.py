@@ -72,7 +72,7 @@ def check_visits(visits, opened):
 
 def test_direct(make_lab, interpreter):
     """A client behind a symmetric NAT comes, goes to another, and comes back: sooner, since the network is known."""
-    lab = make_lab(networks=("symmetric-block:1024+300", "sequential"), apart=True)
+    lab = make_lab(networks=("symmetric-block:512+300", "sequential"), apart=True)
     _, subscriber = start_pair(lab, interpreter)
     opened = Opened(lab, rate=1000, entries=2048)
     visits = Visits(lab, opened)
