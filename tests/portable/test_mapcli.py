@@ -7,7 +7,7 @@ from test_cli import Stream
 from test_gateway import Box as RealBox
 from test_portmap import GATEWAY, OWN, PUBLIC, FakeGateway
 
-from wgp2p import cli, compat, http, mapcli
+from wgp2p import cli, compat, http, log, mapcli
 from wgp2p.files import write_private
 from wgp2p.loop import Loop
 from wgp2p.mapcli import MapCommand, MapError, UsageError
@@ -71,12 +71,12 @@ class World:
         self.wireguard.close = lambda: None
         self.there = ["wg0"]
         self.hop, self.own, self.way = GATEWAY, OWN, "wg0"
-        self.out, self.said = "", []
+        self.out, self.said, self.table = "", [], {}
         self.gateway = self.command = self.callback = None
-        self.signals, self.closed = [], 0
-        self.fd = 7
-        self.gateways = []
-        self.you, self.posts, self.status = PUBLIC + ":40000", [], 200
+        self.signals, self.closed, self.fails = [], [], ""
+        self.internal = []
+        self.you, self.status = PUBLIC + ":40000", 200  # of the publisher; status 0: broken, None: silent
+        self.posts, self.looked_ms = [], []
         self.verdicts, self.looks = [(OPEN_HERE, "")], []
 
     def __enter__(self):
@@ -90,10 +90,11 @@ class World:
         for protocol in (PCP, NATPMP, UPNP):
             mapcli.TALKERS[protocol] = lambda now, want, _, protocol=protocol: Talk(protocol, want)
         Talk.refused = {}
-        mapcli.Signals = lambda numbers: self
+        mapcli.Signals = lambda numbers: Part(self, "signals")
         mapcli.open_backend = lambda loop, kind: self.wireguard
         mapcli.wireguards = lambda: self.there
-        mapcli.Outside = lambda loop, port: self
+        mapcli.Outside = lambda loop, port: Part(self, "outside")
+        self.saved_write, log._write = log._write, lambda number, text: number or self.internal.append(text)
         mapcli.client.get = self.get
         links = mapcli.links
         links.gateway, links.source_of = lambda ip: self.found(self.hop), lambda ip: self.found(self.own)
@@ -106,7 +107,8 @@ class World:
             setattr(mapcli, name, value)
         for name, value in self.saved_links:
             setattr(mapcli.links, name, value)
-        mapcli.client.get, mapcli._folder = self.saved_get, self.saved_folder
+        mapcli.client.get, mapcli._folder, log._write = self.saved_get, self.saved_folder, self.saved_write
+        assert self.internal == []
 
     def found(self, value):
         if value == "none":
@@ -115,28 +117,17 @@ class World:
 
     def make_gateway(self, loop, changed):
         self.gateway = Box(loop, changed)
-        self.gateway.table = self.table = getattr(self, "table", {})
+        self.gateway.table, self.gateway.fails = self.table, self.fails
         return self.gateway
-
-    # -- Signals, LinkWatch
-
-    def take(self):
-        signals, self.signals = self.signals, []
-        return signals
-
-    def close(self):
-        self.closed += 1
 
     def watch_links(self, loop, callback):
         self.callback = callback
-        return self
+        return Part(self, "links")
 
-    # -- Outside
-
-    def verify(self, publishers, port, done):
-        self.looks.append((publishers[0].you, port))
-        verdict = self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0]
-        self.loop.call_later(1000, done, *verdict)
+    def goes(self, hop, own):
+        """To another network, or "none"."""
+        self.hop, self.own = hop, own
+        self.callback(set())
 
     # -- the publisher
 
@@ -144,11 +135,15 @@ class World:
         assert (ip, port, device) == (PUBLISHER, 8080, "wg0") and headers == {"Authorization": "Bearer " + TOKEN}
         if method == "POST":
             self.posts.append((path, compat.json_loads(body.decode())))
+        else:
+            assert path == "/api/whoami"
+            self.looked_ms.append(loop.now())
         response = http.Response(self.status, {})
-        response.body = (b'{"you": {"endpoint": "%s"}}' % self.you.encode() if path == "/api/whoami" and self.you
-                         else b'{"error": "no %s"}' % TOKEN.encode())
-        loop.call_later(10, done, response if self.status else None, None if self.status else "no answer")
-        return self
+        response.body = (b'{"you": {"endpoint": "%s"}}' % self.you.encode() if method == "GET" and self.you
+                         else b'{"error": "no %s"}' % TOKEN.encode() if self.you is None else b"<html>")
+        if self.status is not None:
+            loop.call_later(10, done, *((response, None) if self.status else (None, "no answer")))
+        return Part(self, path)
 
     def run(self, *flags, **options):
         """Run the command; what happens meanwhile is planned with `at`."""
@@ -175,6 +170,28 @@ class World:
         write_private(self.folder + "/token", TOKEN + "\n")
         self.at(ms, self.interrupt)
         return self.run(announce=PUBLISHER, token_file=self.folder + "/token", **options)
+
+
+class Part:
+    """Stands for Signals, a LinkWatch, an Outside, a request."""
+
+    fd = 7
+
+    def __init__(self, world, name):
+        self.world, self.name = world, name
+
+    def take(self):
+        signals, self.world.signals = self.world.signals, []
+        return signals
+
+    def verify(self, publishers, port, done):
+        world = self.world
+        world.looks.append((publishers[0].you, port))
+        verdict = world.verdicts.pop(0) if len(world.verdicts) > 1 else world.verdicts[0]
+        world.loop.call_later(1000, done, *verdict)
+
+    def close(self):
+        self.world.closed.append(self.name)
 
 
 class Steps(VirtualLoop):
@@ -229,6 +246,15 @@ def test_refused():
             "no answer from the gateway " + GATEWAY)
 
 
+def test_the_next_protocol():
+    with World() as world:
+        Talk.refused = {PCP: Refused(2, "not allowed", True)}
+        assert world.run("--once") == PUBLIC + ":51820\n"
+        world.at(1000, world.interrupt)
+        world.run()
+        assert world.said == ["port 51820 is mapped by natpmp, for 7200 s"], "no word of what did no harm"
+
+
 def test_another_nat_above():
     with World() as world:
         make = world.make_gateway
@@ -274,22 +300,31 @@ def test_kept_until_it_is_ended():
         assert world.run() == PUBLIC + ":51820\n", "said once, however often it is renewed"
         assert world.gateway.lifetimes[-1] == 0 and world.table == {} and len(world.gateway.lifetimes) > 4
         assert world.said == ["port 51820 is mapped by pcp, for 7200 s"]
-        assert world.loop.watched is None and world.gateway.closed
+        assert world.loop.watched is None and world.gateway.closed and sorted(world.closed) == ["links", "signals"]
 
 
 def test_a_laptop_moves():
     with World() as world:
-        def goes(hop, own):
-            world.hop, world.own = hop, own
-            world.callback(set())
-
-        world.at(10000, goes, "none", "none")
-        world.at(20000, goes, "10.0.0.1", "10.0.0.5")
+        world.at(10000, world.goes, "none", "none")
+        world.at(15000, world.goes, "none", "none")
+        world.at(20000, world.goes, "10.0.0.1", "10.0.0.5")
         world.at(30000, world.interrupt)
         assert world.run("--keep") == (PUBLIC + ":51820\n") * 2
         assert world.said[1] == "port 51820 is no longer mapped" and "unreachable" in world.said[2]
         assert world.said[3:] == ["port 51820 is mapped by pcp, for 7200 s"]
         assert [want.gateway for want in world.gateway.asked] == [GATEWAY, "10.0.0.1", "10.0.0.1"]
+
+
+def test_sockets_that_cannot_be_opened():
+    with World() as world:
+        world.fails = "the gateway cannot be asked"
+        assert str(raises(MapError, lambda: world.run("--once"))) == world.fails
+        world.at(1000, world.goes, GATEWAY, OWN)
+        world.at(3000, lambda: setattr(world.gateway, "fails", ""))
+        world.at(4000, world.goes, GATEWAY, OWN)
+        world.at(5000, world.interrupt)
+        assert world.run() == PUBLIC + ":51820\n"
+        assert world.said == ["the gateway cannot be asked", "port 51820 is mapped by pcp, for 7200 s"]
 
 
 def test_a_refusal_is_said_once_and_tried_again():
@@ -332,12 +367,35 @@ def test_the_address_must_be_the_one_that_is_seen():
 def test_what_cannot_be_announced():
     with World() as world:
         for status, you, words in ((403, None, "the publisher answers 403: no (token)"), (0, None, "no answer"),
-                                   (200, "rubbish", "does not know where"), (200, None, "does not know where")):
+                                   (200, "rubbish", "does not know where"), (200, None, "does not know where"),
+                                   (200, "", "is no publisher")):
             world.status, world.you = status, you
             world.announcing(130000)
             assert len(world.said) == 2 and "not announced: " in world.said[1] and words in world.said[1], world.said
             assert announced(world.posts) in ([0], [51820, 0]) and world.table == {}
             del world.posts[:]
+
+
+def test_moving_withdraws_it():
+    for lost_ms, posts in ((25, [0, 51820, 0]), (500, [0, 51820, 0]), (5000, [51820, 0, 51820, 0])):
+        with World() as world:
+            begun = world.loop.now()
+            world.at(lost_ms, world.goes, "none", "none")
+            world.at(100000, world.goes, GATEWAY, OWN)
+            world.announcing(110000)
+            assert announced(world.posts) == posts, lost_ms
+            assert len(world.looked_ms) == 2 and world.looked_ms[1] - begun >= 100000, "not asked without a mapping"
+            assert world.closed.count("outside") == 5, "at every change, and in the end"
+
+
+def test_a_publisher_that_is_silent_is_not_waited_for():
+    with World() as world:
+        begun = world.loop.now()
+        world.status = None
+        world.there = ["wg0", "wg1"]  # the one that leads to the publisher
+        world.announcing(10000)
+        assert 12000 <= world.loop.now() - begun <= 12200 and announced(world.posts) == [0] and world.table == {}
+        assert "/api/whoami" in world.closed and "/api/endpoint" in world.closed
 
 
 def test_verdicts():

@@ -169,7 +169,7 @@ class MapCommand:
                                      if lease.busy or not (lease.mapping or lease.error)]:
             self._loop.run_once()
         if not [lease for lease in self._leases if lease.mapping is not None]:
-            raise MapError(self._problem or "; ".join([lease.error for lease in self._leases]))
+            raise MapError(self._problem or "; ".join(sorted(set([lease.error for lease in self._leases]))))
         if self._mode == DELETE:
             self._say("what was mapped is deleted")
 
@@ -208,11 +208,12 @@ class MapCommand:
         external = endpoint(mapping) if mapping is not None else None
         if external != self._external:
             self._external = external
-            if external is not None:
+            if mapping is None:
+                self._say("port %d is no longer mapped" % self._port)
+            else:
                 self._out(external + "\n")
-            self._say("port %d is mapped by %s, %s" % (self._port, mapping.protocol, (
-                "for %d s" % mapping.lifetime_s if mapping.lifetime_s else "for ever")) if external else
-                "port %d is no longer mapped" % self._port)
+                self._say("port %d is mapped by %s, %s" % (self._port, mapping.protocol, "for %d s" % mapping.lifetime_s
+                                                           if mapping.lifetime_s else "for ever"))
             if self._announcer is not None:
                 self._announcer.mapped(mapping)
         if not lease.busy and self._gateway.ip is not None:
@@ -295,7 +296,6 @@ class _Announcer:
     def _verified(self, verdict, problem):
         if self._mapping is None:
             return
-        self._said = ""
         self._say("seen from outside: %s%s" % (_VERDICTS[verdict], ": " + problem if problem else ""))
         if verdict in (FILTERED, REWRITTEN):
             self._dead()
