@@ -63,7 +63,7 @@ class World:
         self.update()
 
     def update(self):
-        self.sweeper.update("wg0", 51820, self.seen_at, self.rows)
+        self.sweeper.update("wg0", 51820, self.seen_at, dict(self.rows))
 
     def sent(self, ms):
         """What is sent in this time."""
@@ -182,6 +182,100 @@ def test_a_beacon_that_was_invited_says_nothing_of_our_port():
         world.row()
         world.sweeper.heard("wg0", PHONE, SEEN)  # where it was tried
         assert world.sent(3000)
+
+
+def test_a_beacon_proves_an_open_port_only_where_nothing_of_ours_went():
+    home, second = "192.168.1.5:51820", "192.0.2.9:31400"
+    for endpoint in (home, "100.64.0.9:40000", "[2001:db8::5]:51820", "198.51.100.7:4000", SERVER):
+        with World() as world:
+            world.row()
+            world.sweeper.heard("wg0", PHONE, endpoint)
+            assert world.sent(5000), endpoint
+    with World() as world:  # another client behind the same NAT comes in where the first one is looked for
+        world.row()
+        world.sent(2500)
+        world.row(OTHER, seen="192.0.2.9:31320")
+        world.sweeper.heard("wg0", OTHER, second)
+        assert world.sent(5000)
+    for there in ("192.0.3.3:2000", "192.0.2.9:4000"):
+        with World() as world:  # there and back, while our NAT still has the entries of before
+            world.row()
+            world.row(state=DIRECT, endpoint=FOUND)
+            world.row(state=DIRECT, endpoint=there, seen=there)
+            world.row()
+            world.sweeper.heard("wg0", PHONE, FOUND)
+            world.sweeper.heard("wg0", PHONE, there)
+            assert world.sent(5000)
+
+
+def test_where_something_of_ours_went_is_forgotten_when_no_nat_knows_it_any_more():
+    with World() as world:
+        world.row(seen="192.0.3.3:2000")
+        world.row(state=DIRECT, endpoint=SEEN)
+        world.sent(300000)
+        world.row()
+        world.sweeper.heard("wg0", PHONE, "192.0.3.3:2000")
+        assert world.sent(5000)
+        world.row(state=DIRECT, endpoint=SEEN)
+        world.sent(400000)
+        world.sweeper.heard("wg0", PHONE, "192.0.3.3:2000")  # it came before: who was let in may come again
+        world.sent(700000)
+        world.row()
+        world.sweeper.heard("wg0", PHONE, "192.0.3.3:2000")
+        assert not world.sent(5000)
+
+
+def test_what_is_known_of_where_we_went_is_bounded():
+    with World() as world:
+        for i in range(3000):
+            world.row(seen="192.0.%d.%d:4000" % (i // 250, i % 250 + 1))
+            assert len(world.sweeper._went) <= 1024
+        world.sweeper.heard("wg0", PHONE, "192.0.11.250:4000")
+        assert world.sent(5000), "those of late are known"
+
+
+def test_an_open_port_is_one_interfaces():
+    with World() as world:
+        world.row()
+        rows = {OTHER: Row(RELAY, SERVER, "192.0.5.5:31300", SERVER, "auto", True, 7, "10.0.0.4")}
+        world.sweeper.update("wg1", 51821, ["198.51.100.7:51821"], rows)
+        world.sweeper.heard("wg1", OTHER, "192.0.5.5:31400")
+        assert set([row[1] for row in world.sent(20000)]) == {51820}
+
+
+def test_nothing_is_sent_from_no_port():
+    with World() as world:
+        world.row()
+        world.update = lambda: world.sweeper.update("wg0", 0, [US], world.rows)
+        assert not world.sent(60000)
+        assert world.sweeper.words("wg0", PHONE) == ""
+
+
+def test_seen_by_ipv6_alone_is_no_symmetric_nat():
+    with World(seen_at=("[2001:db8::1]:51820",)) as world:
+        world.row()
+        assert not world.sent(60000) and world.sweeper.words("wg0", PHONE) == ""
+
+
+def test_only_what_is_fresh_on_both_sides_is_learned():
+    """A client that is direct and takes another port is followed by WireGuard at once, by the publisher's word later:
+    the two do not belong together."""
+    with World() as world:
+        world.row()
+        world.row(state=DIRECT, endpoint=SEEN)
+        for seen in (SEEN, "192.0.2.9:32000"):
+            world.row(state=DIRECT, endpoint="192.0.2.9:32000", seen=seen)
+        world.row(seen="192.0.2.9:32000")
+        assert not world.sent(9000), "its NAT is known not to be symmetric"
+
+
+def test_a_new_state_dir_takes_effect_at_the_next_start():
+    with World() as world:
+        world.row()
+        world.sweeper.configure(world.main(["option state_dir '/nowhere'"]))
+        world.row(state=DIRECT, endpoint=FOUND)
+        world.sweeper.close()
+        assert "192.0.2.9" in open(world.folder + "/networks.json").read()
 
 
 def test_a_public_address_behind_an_open_firewall_needs_no_sweep():

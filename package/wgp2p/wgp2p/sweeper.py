@@ -23,6 +23,7 @@ from .tracking import room
 
 CAUTIOUS = 128  # ports that are tried where our own NAT is not known to be the same towards everybody
 _OPEN_MS = 3600000  # how long it holds that somebody came to us uninvited
+_WENT_MS, _WENT_MOST = 600000, 1024  # NATs keep entries of 2 to 5 minutes and more (RFC 4787, 4.3)
 _LOOK_MS = 10000  # how old what is known of firewall and addresses may be
 _SAVE_MS = 5000
 _FULL_MS = 1000  # the own connection table takes no more: how long to wait
@@ -33,17 +34,22 @@ _SYMMETRIC_HERE = "our own NAT is symmetric (%s): forward a port, or have one ma
 def our_nat(port, seen_at):
     """How many ports may be tried, None for any number, given our listen port and where publishers see us. Each port is
     a packet from us; a NAT that gives each another port of ours would have none left soon, and no use of it."""
-    ports = [parse_endpoint(endpoint)[1] for endpoint in seen_at if not endpoint.startswith("[")]
+    ports = _ports(seen_at)
     if len(set(ports)) > 1 or not ports:
         return 0
     return None if ports[0] == port or len(ports) > 1 else CAUTIOUS
 
 
-class _Side:
-    """What an interface's Subscriber has said: the listen port, where publishers see it, and the clients."""
+def _ports(seen_at):
+    return [parse_endpoint(endpoint)[1] for endpoint in seen_at if not endpoint.startswith("[")]
 
-    def __init__(self, port, seen_at, rows):
-        self.port, self.seen_at, self.rows = port, seen_at, rows
+
+class _Side:
+    """What an interface's Subscriber has said: the listen port, where publishers see it, and the clients; and until
+    when it holds that the port is open for everybody."""
+
+    def __init__(self, port, seen_at, rows, open_until):
+        self.port, self.seen_at, self.rows, self.open_until = port, seen_at, rows, open_until
 
 
 class Sweeper:
@@ -54,13 +60,13 @@ class Sweeper:
         self._loop = loop
         self._mapped = mapped
         self._sides = {}  # interface: _Side
-        self._left = {}  # (interface, key): where the client was direct last
-        self._open_until = loop.now()  # our port is open for everybody
+        self._went = {}  # endpoint, or address of which many ports were opened: when packets of ours went there last
         self._looked_ms, self._is_public, self._untracked = None, False, False
         self._networks, self._save_timer = Networks(), None
         self._openers, self._timer = Openers(loop), None
         self._told = {}  # (interface, key): the words that the log has
         self._main, self._sweep = main, Sweep(self._limits(main))
+        self._path = main.state_dir + "/networks.json"
         self._load()
 
     @staticmethod
@@ -79,13 +85,16 @@ class Sweeper:
     def update(self, interface, port, seen_at, rows):
         """After each reading of a Subscriber: WireGuard's listen port, the endpoints at which publishers see us, and
         {key: upgrader.Row} of its clients."""
-        before = self._sides.get(interface)
-        if before is not None and (before.port, before.seen_at) != (port, seen_at):
-            self._open_until = self._loop.now()
-        self._sides[interface] = _Side(port, seen_at, rows)
+        now = self._loop.now()
+        before = self._sides.get(interface, _Side(port, seen_at, {}, now))
+        same = (before.port, before.seen_at) == (port, seen_at)
+        self._sides[interface] = _Side(port, seen_at, rows, before.open_until if same else now)
         for key in rows:
-            if rows[key].state == DIRECT and rows[key].endpoint is not None:
-                self._arrived(interface, key, rows[key])
+            row, old = rows[key], before.rows.get(key)
+            for place in (row.endpoint, row.seen, row.relay):
+                self._note(now, place)
+            if row.state == DIRECT and old is not None and old.state in (RELAY, TRYING) and old.seen == row.seen:
+                self._learn(key, row)
         self._want()
 
     def leave(self, interface):
@@ -94,19 +103,30 @@ class Sweeper:
         self._want()
 
     def heard(self, interface, key, endpoint):
-        """A client's beacon came from there. If nothing of ours went there before, our port is open for everybody."""
-        invited = self._sweep.row((interface, key)) is not None or self._left.get((interface, key)) == endpoint
-        side = self._sides.get(interface)
-        row = side.rows.get(key) if side is not None else None
-        if row is not None and not invited and row.seen not in (None, endpoint):
-            self._open_until = self._loop.now() + _OPEN_MS
-            self._want()
+        """A client's beacon came from there. If nothing of ours went there lately, our port is open for everybody. But
+        not everybody comes through our NAT: not who is behind it, too, nor who has IPv6."""
+        now, side = self._loop.now(), self._sides.get(interface)
+        if side is None or key not in side.rows or not _is_outside(side, endpoint):
+            return
+        for place in (endpoint, parse_endpoint(endpoint)[0]):
+            if place in self._went and now - self._went[place] < _WENT_MS:
+                self._note(now, place)  # who was let in may come again
+                return
+        side.open_until = now + _OPEN_MS
+        self._want()
 
-    def _arrived(self, interface, key, row):
-        """This client is direct: what can be learned from it?"""
-        if self._left.get((interface, key)) != row.endpoint and row.seen is not None:
-            self._left[interface, key] = row.endpoint
-            if self._networks.learn(key, row.seen, row.endpoint) and self._save_timer is None:
+    def _note(self, now, place):
+        """Packets of ours go there now, or what comes from there was invited by such."""
+        if place is not None:
+            self._went[place] = now
+        if len(self._went) > _WENT_MOST:
+            for old in sorted(self._went, key=self._went.get)[:_WENT_MOST // 2]:
+                del self._went[old]
+
+    def _learn(self, key, row):
+        """This client has just become direct: what a publisher says of it is fresh."""
+        if None not in (row.seen, row.endpoint) and self._networks.learn(key, row.seen, row.endpoint):
+            if self._save_timer is None:
                 self._save_timer = self._loop.call_later(_SAVE_MS, self._save)
 
     def _want(self):
@@ -116,7 +136,7 @@ class Sweeper:
             side = self._sides[interface]
             most = our_nat(side.port, side.seen_at)
             wanted = [key for key in side.rows if most != 0 and _is_wanted(side, side.rows[key])]
-            for key in wanted if not self._is_open(now, interface) else ():
+            for key in wanted if not self._is_open(now, interface, side) else ():
                 seen = side.rows[key].seen
                 targets[interface, key] = Target(seen, self._networks.recall(key, seen), most)
         self._sweep.want(now, targets)
@@ -134,8 +154,8 @@ class Sweeper:
 
     # -- our own side -----------------------------------------------------------------------------
 
-    def _is_open(self, now, interface):
-        if now < self._open_until or self._mapped(interface):
+    def _is_open(self, now, interface, side):
+        if now < side.open_until or self._mapped(interface):
             return True
         self._look(now)
         return self._is_public and self._untracked
@@ -172,10 +192,12 @@ class Sweeper:
         if turn is not None:
             (interface, key), ports = turn
             side = self._sides[interface]
+            ip = parse_endpoint(side.rows[key].seen)[0]
+            self._note(now, ip)
             try:
-                self._openers.open(parse_endpoint(side.rows[key].seen)[0], side.port, ports, self._untracked)
+                self._openers.open(ip, side.port, ports, self._untracked)
             except OSError as error:
-                log.debug("sweep: nothing can be sent to %s (errno %d)" % (side.rows[key].seen, error.args[0]))
+                log.debug("sweep: nothing can be sent to %s (errno %d)" % (ip, error.args[0]))
                 self._sweep.failed(now)
         self._schedule(0 if turn is not None else _FULL_MS)
 
@@ -189,7 +211,7 @@ class Sweeper:
         words = self._sweep.words((interface, key))
         if words:
             return "symmetric NAT, " + words
-        if our_nat(side.port, side.seen_at) == 0 and side.seen_at:
+        if len(set(_ports(side.seen_at))) > 1:
             return _SYMMETRIC_HERE % ", ".join(sorted(side.seen_at))
         return ""
 
@@ -199,21 +221,18 @@ class Sweeper:
 
     # -- what was learned -------------------------------------------------------------------------
 
-    def _path(self):
-        return self._main.state_dir + "/networks.json"
-
     def _load(self):
         try:
-            self._networks.load(read_text(self._path(), _SIZE_LIMIT))
+            self._networks.load(read_text(self._path, _SIZE_LIMIT))
         except (OSError, ValueError):
             pass  # none yet, or none that is worth a word
 
     def _save(self):
         self._save_timer = None
         try:
-            write_private(self._path(), self._networks.dump())
+            write_private(self._path, self._networks.dump())
         except OSError as error:
-            log.warning("cannot write %s (errno %d)" % (self._path(), error.args[0]))
+            log.warning("cannot write %s (errno %d)" % (self._path, error.args[0]))
 
     def close(self):
         """No more packets."""
@@ -226,9 +245,13 @@ class Sweeper:
 
 
 def _is_wanted(side, row):
-    """Online, not direct, allowed to be, and at a public IPv4 address that a publisher vouches for. Not at ours: a
-    client behind our own NAT is in need of something else."""
-    if row.state not in (RELAY, TRYING) or row.policy == "relay" or not row.awake or row.seen is None:
-        return False
-    ip = parse_endpoint(row.seen)[0]
-    return ":" not in ip and not is_inside(ip) and ip not in [parse_endpoint(endpoint)[0] for endpoint in side.seen_at]
+    """Online, not direct, allowed to be, and at a public IPv4 address that a publisher vouches for."""
+    return (side.port and row.state in (RELAY, TRYING) and row.policy != "relay" and row.awake
+            and row.seen is not None and _is_outside(side, row.seen))
+
+
+def _is_outside(side, endpoint):
+    """Whether this is somewhere in the internet, beyond our own NAT; who is behind it, too, is in need of something
+    else."""
+    ip = parse_endpoint(endpoint)[0]
+    return ":" not in ip and not is_inside(ip) and ip not in [parse_endpoint(one)[0] for one in side.seen_at]
