@@ -284,6 +284,7 @@ def test_an_interface_that_is_missing():
         bench.loop.advance(30000)
         assert bench.subscriber.problem == "wg0: no such interface"
         assert len([text for text in bench.logged if "no such interface" in text]) == 1
+        assert "wg0" in bench.subscriber._sweeper.left, "nothing is sent from a port that nobody has"
         bench.wireguard.devices["wg0"] = device
         bench.loop.advance(1100)
         assert bench.subscriber.problem == ""

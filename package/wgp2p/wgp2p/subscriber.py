@@ -198,6 +198,7 @@ class Subscriber:
         self._schedule(_POLL_MS)  # whatever happens below
         if error is not None:
             self._report(str(error))
+            self._sweeper.leave(self.interface)
             return
         self._report("")
         now = self._loop.now()
