@@ -9,6 +9,7 @@ from helpers import VirtualLoop, raises
 
 from wgp2p import config, control, daemon, exported, http, log, outside, portmap
 from wgp2p.files import write_private
+from wgp2p.mapping import PCP, Mapping
 
 PUBLISHER = "config publisher '%s'\n option interface '%s'\n option port '%d'\n"
 SUBSCRIBER = "config subscriber '%s'\n option interface '%s'\n option publisher '10.0.0.%d'\n"
@@ -157,8 +158,8 @@ class FakeOutside:
     def __init__(self, loop, port):
         self.port = port
 
-    def verify(self, links, external, done):
-        done((self.port, links, external), "")
+    def verify(self, links, external, done, ip):
+        done((self.port, links, external, ip), "")
 
 
 class Link:
@@ -439,10 +440,10 @@ def test_a_mapping_is_deleted_at_the_end():
 
 def test_a_mapping_is_looked_at_from_outside():
     with Bench(SUBSCRIBER % ("b", "wg1", 1) + PORTMAP + PORTMAP.replace("wg1", "wg9")) as bench:
-        said = []
-        bench.daemon.portmaps["@portmap[0]"].verify("wg1", 40000, lambda verdict, problem: said.append(verdict))
-        assert said == [(51820, ["link"], 40000)]
-        bench.daemon.portmaps["@portmap[1]"].verify("wg9", 1, lambda verdict, problem: said.append((verdict, problem)))
+        said, mapped = [], Mapping(PCP, "203.0.113.5", 40000, 7200)
+        bench.daemon.portmaps["@portmap[0]"].verify("wg1", mapped, lambda verdict, problem: said.append(verdict))
+        assert said == [(51820, ["link"], 40000, "203.0.113.5")]
+        bench.daemon.portmaps["@portmap[1]"].verify("wg9", mapped, lambda *words: said.append(words))
         bench.loop.advance(1)
         assert said[1:] == [("unknown", "no publisher is followed on wg9")]
 

@@ -61,8 +61,8 @@ class Bench:
     def __exit__(self, *error):
         outside.Probes = self._probes
 
-    def verify(self, *links, port=MAPPED):
-        self.outside.verify(list(links), port, lambda *verdict: self.told.append(verdict))
+    def verify(self, *links, port=MAPPED, ip=None):
+        self.outside.verify(list(links), port, lambda *verdict: self.told.append(verdict), ip)
 
     def arrive(self, nonce, ip=SERVER):
         self.opened[-1].heard("%s:33333" % ip, bytes(8) + MAGIC + binascii.unhexlify(nonce))
@@ -189,6 +189,22 @@ def test_why_it_is_unknown():
         assert bench.told[2:] == [(UNKNOWN, "another port is being looked at")]
         bench.arrive(sends(link))
         assert bench.told[3:] == [(OPEN_HERE, "")] and bench.is_over()
+
+
+def test_who_sees_us_elsewhere_cannot_tell():
+    with Bench() as bench:
+        for you in ("198.51.100.9:40001", "[2001:db8::1]:40001", None):
+            link = FakeLink(you)
+            bench.verify(link, ip=HOME)
+            bench.loop.advance(0)
+            assert not link.asked and not bench.opened, "a neighbour's port, or another way in"
+        assert [row[0] for row in bench.told] == [UNKNOWN] * 3 and "no publisher sees" in bench.told[0][1]
+        assert HOME in bench.told[0][1]
+        del bench.told[:]
+        other, link = FakeLink("198.51.100.9:40001"), FakeLink(HOME + ":40001")
+        bench.verify(other, link, ip=HOME)
+        bench.arrive(sends(link))
+        assert bench.told == [(OPEN_HERE, "")] and not other.asked and bench.is_over()
 
 
 def test_one_that_cannot_send_spoils_nothing():

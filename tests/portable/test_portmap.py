@@ -112,9 +112,10 @@ class World:
         self.role = portmap.Portmap(self.loop, section, folder, lambda: self.rows, self.verify, self.changed)
         self.gateway = self.role._gateway
 
-    def verify(self, interface, port, done):
+    def verify(self, interface, mapping, done):
         verdict = self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0]
-        self.looks.append((interface, port))
+        assert mapping.external_ip == self.gateway.public
+        self.looks.append((interface, mapping.external_port))
         self.loop.call_later(1000, done, *verdict)
 
     def changed(self, interface, port, before, after):

@@ -212,14 +212,15 @@ class Daemon:
         """A Portmap's `changed`."""
         self._tell_place("mapping", interface, port, None, after, before)
 
-    def _look_from_outside(self, interface, external, done):
+    def _look_from_outside(self, interface, mapping, done):
         """A Portmap's `verify`."""
         from .outside import UNKNOWN, Outside
         subscriber = self.subscribers.get(interface)
         if subscriber is None or subscriber.device is None:
             self._loop.call_later(0, done, UNKNOWN, "no publisher is followed on " + interface)
         else:
-            Outside(self._loop, subscriber.device.listen_port).verify(subscriber.connected_links(), external, done)
+            Outside(self._loop, subscriber.device.listen_port).verify(
+                subscriber.connected_links(), mapping.external_port, done, mapping.external_ip)
 
     def _is_mapped(self, interface):
         """Whether a mapping brings everybody to the port of this interface: seen from outside, not only said."""

@@ -48,17 +48,22 @@ class Outside:
         self._ways, self._waiting = [], []
         self._external = self._done = self._timer = None
 
-    def verify(self, links, external, done):
+    def verify(self, links, external, done, ip=None):
         """Have each of these publishers (link.Link) try the port `external` of our address; to one that sees us at
-        another it is announced for a minute, in place of what was announced before. At most 30 s later
-        `done(verdict, problem)`: OPEN where datagrams came from the addresses of two servers, OPEN_HERE from one. None
-        came: FILTERED where our own packets are seen to leave by that very port, REWRITTEN where by another. UNKNOWN
-        with a problem in words: none was sent."""
+        another port it is announced for a minute, in place of what was announced before. `ip` (text): the address that
+        is mapped, if it is known; who sees us at another is not asked, since that port there is a neighbour's. At most
+        30 s later `done(verdict, problem)`: OPEN where datagrams came from the addresses of two servers, OPEN_HERE from
+        one. None came: FILTERED where our own packets are seen to leave by that very port, REWRITTEN where by another.
+        UNKNOWN with a problem in words: none was sent."""
         problem = ""
+        there = [link for link in links if ip is None or (link.you and parse_endpoint(link.you)[0] == ip)]
         if self._probes is not None:
             problem = "another port is being looked at"
         elif not links:
             problem = "no publisher is connected"
+        elif not there:
+            problem = ("no publisher sees this machine at %s: another NAT stands above the gateway, or the tunnel goes "
+                       "another way" % ip)
         else:
             try:
                 self._probes = Probes(self._loop, self._port, self._heard)
@@ -69,7 +74,7 @@ class Outside:
             return
         self._external, self._done = external, done
         self._timer = self._loop.call_later(_MOST_MS, self._too_late)
-        self._ways = [_Way(link) for link in links]
+        self._ways = [_Way(link) for link in there]
         self._waiting = list(self._ways)
         for way in self._ways:
             if way.seen_at == external:

@@ -42,7 +42,7 @@ class _Port:
 
 class Portmap:
     """The role for one section (`values`), with an interface or only forwards. `interfaces()` gives rows as wan.Wan
-    has them; `verify(interface, port, done)` has outside.py try an external port; `changed(interface, port, before,
+    has them; `verify(interface, mapping, done)` has outside.py try a Mapping; `changed(interface, port, before,
     after)` is called when a port is mapped, lost, or mapped elsewhere: both are endpoints or None."""
 
     def __init__(self, loop, values, keep_dir, interfaces, verify, changed):
@@ -166,7 +166,7 @@ class Portmap:
         self._look_timer = None
         external = port.external
         if external is not None:
-            self._verify(self.interface, port.lease.mapping.external_port,
+            self._verify(self.interface, port.lease.mapping,
                          lambda verdict, problem: self._verified(port, external, verdict, problem))
 
     def _verified(self, port, external, verdict, problem):
