@@ -463,6 +463,8 @@ def test_profiles_that_lead_elsewhere():
         assert told[1][0] == "ACTION=mapping" and told[1][-1] == "STALE_PROFILES=phone"
         bench.daemon.portmaps["@portmap[0]"].changed("wg1", 51820, "198.51.100.7:51820", None)
         assert told[3][4:6] == ["ADDRESS=", "PORT="]
+        bench.daemon.portmaps["@portmap[0]"].changed(None, 51821, None, "198.51.100.7:51821")
+        assert told[4]["interface"] is None and told[5][1] == "INTERFACE=", "of a forward alone"
 
 
 def test_netifd_and_a_lost_ubusd():

@@ -198,6 +198,7 @@ def test_forwards_alone():
         world.loop.advance(2000)
         assert world.gateway.table == {51821: 51821} and world.role.status()["problem"] == "" and not world.looks
         assert world.told == [(None, 51821, None, PUBLIC + ":51821")] and not world.role.is_open()
+        assert world.role.endpoints() == [], "no profile leads there"
 
     section = Section(forward=[(51821, "192.168.5.20", 51820)])
     section.interface = None

@@ -191,7 +191,7 @@ class Daemon:
             log.warning("profiles that lead to another address or port of ours: %s" % ", ".join(names))
         self._bus.tell({"action": action, "interface": interface, "port": port, "publisher": publisher,
                         "endpoint": endpoint, "previous": previous, "stale_profiles": names})
-        words = ["ACTION=" + action, "INTERFACE=" + interface, "LISTEN_PORT=%d" % port,
+        words = ["ACTION=" + action, "INTERFACE=" + (interface or ""), "LISTEN_PORT=%d" % port,
                  "PUBLISHER=" + (publisher or "")]
         for prefix, place in (("", endpoint), ("PREVIOUS_", previous)):
             ip, number = parse_endpoint(place) if place else ("", "")

@@ -193,8 +193,8 @@ class Portmap:
                      and port.verdict in (OPEN, OPEN_HERE)])
 
     def endpoints(self):
-        """Where the gateway says that we are reached."""
-        return [port.external for port in self._ports if _known(port.external)]
+        """Where the gateway says that WireGuard here is reached."""
+        return [port.external for port in self._ports if port.forward is None and _known(port.external)]
 
     # -- for status -----------------------------------------------------------------------------------
 
