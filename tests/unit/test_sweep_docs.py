@@ -30,6 +30,7 @@ BITS = 8 * (20 + 8 + len(copier.OPENER))  # of IPv4, UDP and what is sent
     ("with the defaults {} packets a second", (ENTRIES // KEPT_S,)),
     ("{} kbit/s for moments, {} kbit/s in the long run", (RATE * BITS // 1000, ENTRIES * BITS // KEPT_S // 1000)),
     ("Then at most {} ports are tried", (sweeper.CAUTIOUS,)),
+    ("went in the last {} minutes does not count", (sweeper._WENT_MS // 60000,)),
     ("{} networks for each client and {} in all", (networks.EACH, networks.MOST)),
     ("| `sweep` | `{}`, the default", (DEFAULTS["sweep"],)),
     ("packets a second, 10–10000; {} |", (RATE,)),

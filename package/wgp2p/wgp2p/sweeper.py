@@ -112,6 +112,8 @@ class Sweeper:
             if place in self._went and now - self._went[place] < _WENT_MS:
                 self._note(now, place)  # who was let in may come again
                 return
+        if now >= side.open_until:
+            log.info("%s: our port is open, a beacon came from %s uninvited: no sweep" % (interface, endpoint))
         side.open_until = now + _OPEN_MS
         self._want()
 
