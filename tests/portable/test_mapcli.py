@@ -356,12 +356,13 @@ def test_announced_while_it_is_kept():
 def test_the_address_must_be_the_one_that_is_seen():
     with World() as world:
         world.you = "198.51.100.1:4"
-        world.at(70000, setattr, world, "you", PUBLIC + ":5")
-        world.announcing(130000)
+        world.at(25000, setattr, world, "you", PUBLIC + ":5")
+        begun = world.loop.now()
+        world.announcing(40000)
         assert world.said[1].startswith("not announced: the public server sees this machine at 198.51.100.1, and "
                                         "the gateway maps at %s" % PUBLIC)
         assert announced(world.posts) == [51820, 0] and len(world.looks) == 1
-        assert len(world.said) == 4
+        assert len(world.said) == 4 and [(ms - begun) // 1000 for ms in world.looked_ms] == [0, 10, 20, 30]
 
 
 def test_what_cannot_be_announced():

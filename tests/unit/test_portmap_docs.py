@@ -4,7 +4,7 @@ import re
 import pytest
 from test_docs import PROJECT, rows, section
 
-from wgp2p import cli, lease, mapcli, natpmp, outside, pcp, pcptalk, portmap, table, upnp, upnptalk
+from wgp2p import cli, lease, mapcli, natpmp, outside, pcp, pcptalk, portmap, reach, table, upnp, upnptalk
 
 PAGE = (PROJECT / "docs/portmap.md").read_text()
 FLAT = re.sub(r"\s+", " ", PAGE)
@@ -51,6 +51,10 @@ def test_status():
 def test_numbers():
     assert "for 120 s" in FLAT and mapcli._ANNOUNCED_S == 120
     assert "Every minute" in FLAT and mapcli._AGAIN_MS == 60000
+    assert "every 10 s as long as" in FLAT and mapcli._RETRY_MS == 10000
+    size = 20 + 8 + len(outside.MAGIC) + outside.NONCE_SIZE
+    assert "one packet of %d bytes" % size in FLAT
+    assert "%d at once and then one every %d s" % (reach._AT_ONCE, reach._EVERY_MS // 1000) in FLAT
     assert "then after 1, 5, and 30 minutes" in FLAT and lease._DEAD_MS == (0, 60000, 300000, 1800000)
     assert "after 15 s, then after longer and longer pauses, up to half an hour" in FLAT
     assert (lease._RETRY_MS, lease._RETRY_MOST_MS) == (15000, 1800000)

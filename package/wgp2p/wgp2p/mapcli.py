@@ -28,6 +28,7 @@ _READ = {  # option: how it is read
 _INTERFACES, _SOCKETS = "/sys/class/net", "/var/run/wireguard"
 _ANYWHERE = "192.0.2.1"  # RFC 5737: where a packet to the internet would go
 _ANNOUNCED_S, _AGAIN_MS = 120, 60000
+_RETRY_MS = 10000  # a publisher needs a moment to see that we have moved
 _WITHDRAW_MS = 2000
 _TIMEOUT_MS = 5000
 _VERDICTS = {
@@ -274,8 +275,13 @@ class _Announcer:
             self._withdraw(lambda _: None)
 
     def _look(self):
-        self._timer = self._loop.call_later(_AGAIN_MS, self._look)
+        self._look_in(_AGAIN_MS)
         self._publisher.look(self._seen)
+
+    def _look_in(self, delay_ms):
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay_ms, self._look)
 
     def _seen(self, problem):
         if self._mapping is None:
@@ -287,6 +293,7 @@ class _Announcer:
                 ip, external)
         if problem:
             self._say("not announced: " + problem)
+            self._look_in(_RETRY_MS)
         elif self._looked:
             self._announce()
         else:
