@@ -64,7 +64,10 @@ def test_another_version():
                  answer(1, version=1), answer(1, version=3)[:24], b"\0\x81\0\1" + bytes(12)):
         got = pcp.parse(data)
         assert (got.opcode, got.code, got.epoch_s, got.nonce) == (pcp.MAP, pcp.UNSUPP_VERSION, None, None)
-    for data in (b"\0\x81\0\1\0\0\3", b"\0\x81\0\0\0\0\3\xe8", b"\0\1\0\1\0\0\3\xe8", answer(0, version=1)):
+    for opcode in (b"\x80", b"\0"):  # NAT-PMP's as in RFC 6886, 3.5, with and without its erratum 3618
+        assert pcp.parse(b"\0" + opcode + b"\0\1\0\0\3\xe8").code == pcp.UNSUPP_VERSION
+    for data in (b"\0\x81\0\1\0\0\3", b"\0\x81\0\0\0\0\3\xe8", b"\0\1\0\1\0\0\3\xe8", answer(0, version=1),
+                 b"\0\0\0\0\0\0\3\xe8", b"\1\0\0\1\0\0\3\xe8", b"\2\0\0\1" + bytes(20)):
         raises(pcp.PcpError, pcp.parse, data)
     assert pcp.parse(answer(1)).nonce == NONCE  # its own version does not please it: strange, but an answer
 

@@ -119,7 +119,8 @@ def test_miniupnpd_behind_another_nat():
 
 
 def test_pcp_that_is_not_spoken():
-    for data in (b"\0\x81\0\1\0\0\3\xe8", answer(1, version=1), answer(1)):
+    for data in (b"\0\x81\0\1\0\0\3\xe8", b"\0\x80\0\1\0\0\3\xe8", b"\0\0\0\1\0\0\3\xe8", answer(1, version=1),
+                 answer(1)):
         got = tell(talk(PcpTalk), data)
         assert got.code == 1 and got.final and got.words == PCP_WORDS[1]
 
@@ -138,7 +139,7 @@ def test_pcp_answers_that_do_not_count():
     for data in (answer(nonce=other), answer(2, nonce=other), answer(1, nonce=other), answer(internal=51821),
                  answer(2, internal=51821), answer(external=0), answer(lifetime_s=0), announce(), answer()[:24],
                  answer(protocol=6), answer(options=b"\1\0\0\x10" + bytes(16)), b"", b"\0", mapped(), address(),
-                 b"\0\x80\0\1\0\0\3\xe8", made.act(8000)[0].data):
+                 made.act(8000)[0].data):
         assert tell(made, data) is None, data
     for ip, port in (("192.168.1.3", PORT), (GATEWAY, 5350), (GATEWAY, 53), ("::1", PORT)):
         made.received(5020, ip, port, answer())

@@ -19,6 +19,7 @@ _THIRD_PARTY, _PREFER_FAILURE = 1, 2
 _UDP = 17
 _LEAST, _MAP_LEAST, _MOST = 24, 60, 1100  # bytes of an answer
 _LEAST_OTHER = 8  # in NAT-PMP
+_NATPMP_REFUSAL = b"\0\0\0\1"  # of our version, as RFC 6886, 3.5 has it; by its erratum 3618 the top bit is set
 _MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address: all addresses have 16 bytes
 
 
@@ -59,7 +60,7 @@ def _packed(ip):
 
 def parse(data):
     """The Answer in a datagram (RFC 6887, 7.2, 11.1 and 14.1). Raises PcpError."""
-    if len(data) < _LEAST_OTHER or not data[1] & _ANSWER:
+    if len(data) < _LEAST_OTHER or not (data[1] & _ANSWER or data[:4] == _NATPMP_REFUSAL):
         raise PcpError("not an answer in PCP")
     answer = Answer(data[1] & ~_ANSWER, data[3])
     if answer.opcode not in (ANNOUNCE, MAP):

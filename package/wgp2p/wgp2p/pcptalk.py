@@ -130,11 +130,9 @@ class PcpTalk(_Talk):
         return pcp.build_map(want.own_ip, want.nonce, want.internal_port, want.lifetime_s, *external)
 
     def _is_ours(self, answer):
-        if answer.opcode != pcp.MAP:
-            return False
-        if answer.code == pcp.UNSUPP_VERSION:  # in which there may be no nonce
+        if answer.code == pcp.UNSUPP_VERSION:  # in which there may be no nonce, nor our opcode
             return answer.nonce in (None, self._want.nonce)
-        if answer.nonce != self._want.nonce or answer.internal_port != self._want.internal_port:
+        if (answer.opcode, answer.nonce, answer.internal_port) != (pcp.MAP, self._want.nonce, self._want.internal_port):
             return False
         return answer.code != pcp.SUCCESS or self._is_granted(answer)
 
