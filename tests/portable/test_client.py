@@ -1,4 +1,5 @@
 """client.py against our own server and against servers that say anything at all."""
+import gc
 import os
 
 from helpers import Skip, drive, raises
@@ -157,6 +158,34 @@ def test_what_goes_wrong_is_said_in_words():
             (b"\x15\x03\x01\0\x02", False, "neither printable nor ASCII"),
             (OK + b"A: " + b"a" * 9000, False, "header is larger")):
         scripted(data, close, test, expected)
+
+
+def test_an_answer_in_tiny_pieces_costs_its_size():
+    try:
+        from tracemalloc import get_traced_memory, start, stop
+    except ImportError:
+        def start():
+            gc.collect()
+
+        def stop():
+            pass
+
+        def get_traced_memory():
+            gc.collect()
+            return (gc.mem_alloc(),)
+
+    answers = []
+    request = get(Loop(), "127.0.0.1", 9, "/", None, lambda *answer: answers.append(answer), 5000)
+    request.received(b"HTTP/1.1 200 OK\r\nContent-Length: 60002\r\n\r\n")
+    start()
+    before = get_traced_memory()[0]
+    for number in range(30000):
+        request.received(b"%02d" % (number % 100))
+    cost = get_traced_memory()[0] - before
+    stop()
+    assert cost < 200000, cost
+    request.received(b"ok")
+    assert answers[0][0].body[:6] == b"000102" and answers[0][0].body[-4:] == b"99ok" and answers[0][1] is None
 
 
 def test_refused():

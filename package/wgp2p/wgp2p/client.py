@@ -137,7 +137,7 @@ class _Get:
 
     def __init__(self, loop, ip, port, out, done, timeout_ms, device, max_body):
         self._done = done
-        self._pieces = []
+        self._body = bytearray()  # not a list: who sends a byte at a time would fill memory with objects
         self._reader = ResponseReader(max_body)
         self._link = _Link(loop, ip, port, out, self, timeout_ms, device)
 
@@ -146,7 +146,7 @@ class _Get:
         self._link.close()
 
     def received(self, data):
-        self._pieces.append(self._reader.feed(data))
+        self._body += self._reader.feed(data)
         if self._reader.done:
             self._finish()
 
@@ -156,7 +156,7 @@ class _Get:
 
     def _finish(self):
         response = self._reader.head
-        response.body = b"".join(self._pieces)
+        response.body = bytes(self._body)
         self._link.close()
         self._done(response, None)
 
