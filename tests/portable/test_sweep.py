@@ -185,6 +185,13 @@ def test_a_wave_of_another_goes_before_the_rest():
     assert set([row[1] for row in sent]) == {1}
 
 
+def test_a_wave_of_another_goes_before_refreshes():
+    sweep = sweeping(WIDE)
+    play(sweep, 26500)
+    sweep.want(START + 26500, {0: Target(SEEN, None, None), 1: Target(SEEN, None, None)})
+    assert sweep.take(START + 28600)[0] == 1, "the refresh is due since 27000, the wave since 28500"
+
+
 def test_it_ends_at_once():
     for end in (lambda sweep, now: sweep.want(now, {}),
                 lambda sweep, now: sweep.configure(now, Limits("off", 1000, 2048))):
@@ -212,6 +219,13 @@ def test_a_pause_is_not_slept_away():
     sweep.want(START + 50000, {})
     sweep.want(START + 55000, {0: Target(MOVED, None, None)})
     assert play(sweep, 60000, START + 55000), "somewhere else it begins anew"
+
+
+def test_the_pauses_of_few_are_remembered():
+    sweep = sweeping(WIDE, most=1, count=100)
+    play(sweep, 40000)
+    sweep.want(START + 40000, {})
+    assert 0 < len(sweep._parted) <= 64
 
 
 def test_another_endpoint_begins_anew_and_the_same_goes_on():

@@ -168,7 +168,6 @@ class Sweep:
         if limits.mode != self._limits.mode:
             self._clients, self._turn = {}, None
         self._limits = limits
-        self._level = min(self._level, self._burst() * 1000)
 
     def want(self, now, targets):
         """{key: Target} of who is to be swept for. Who is not named any more ends at once, who is at another endpoint
