@@ -410,6 +410,8 @@ def test_verdicts():
             if not taken:
                 assert world.gateway.lifetimes == [7200, 0, 7200, 0], "deleted, asked for anew, deleted"
                 assert len(world.looks) == 2
+                world.announcing(100000)
+                assert 51820 not in announced(world.posts), "nor later"
             if problem:
                 assert world.said[1] == "seen from outside: unknown: " + problem
 

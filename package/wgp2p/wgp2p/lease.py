@@ -20,7 +20,7 @@ _LONGEST_S = 86400  # a longer lifetime is not believed
 _RETRY_MS, _RETRY_MOST_MS = 15000, 1800000  # after a round in which every protocol failed
 _DOUBT_MS, _DOUBT_GAP_MS = 60000, 10000
 _SPREAD_MS = 5000  # all clients hear a gateway's announcement at once (RFC 6887 14.1.3)
-_DEAD_MS = (0, 60000, 300000, 1800000)  # before it is asked for again
+_SPARED_MS = (60000, 300000, 1800000)  # from one time that it is deleted as dead to the next
 _DELETE_MS = 2000
 _OTHER_PORTS, _TRIES = (49152, 16384), 4  # when the port is taken: the dynamic ones (RFC 6335 6), and how many of them
 
@@ -65,6 +65,7 @@ class Lease:
         self._doubted_ms = None
         self._other_port, self._taken = None, 0
         self._failures = self._deaths = 0
+        self._spared_ms = None  # until when it is not deleted as dead
         self.mapping = None
         self.error = ""
 
@@ -77,14 +78,14 @@ class Lease:
             return
         self._options.meet(gateway)
         self._gateway, self._own_ip = gateway, own_ip
-        self._deaths = 0
+        self.alive()
         self._forget(now, False)
 
     def want(self, now, port):
         """Map this port of ours to the same one outside, or to another when it is taken; None: delete the mapping."""
         if port != self._port:
             self._port = port
-            self._deaths = 0
+            self.alive()
             self._forget(now, True)
 
     @property
@@ -109,17 +110,18 @@ class Lease:
             self._expires_ms = min(self._expires_ms, now + _DOUBT_MS)
 
     def dead(self, now):
-        """Nothing gets through the mapping: delete it and ask anew, the second time after a pause."""
-        if self.mapping is None:
-            return
+        """Nothing gets through the mapping, it is said: delete it and ask anew. Where that does not help it stays for a
+        while, each time for longer: who says so may be wrong, and to have none is no better. Whether it is deleted."""
+        if self.mapping is None or (self._spared_ms is not None and now < self._spared_ms):
+            return False
         self._forget(now, True)
-        self._due_ms = now + _DEAD_MS[min(self._deaths, len(_DEAD_MS) - 1)]
+        self._spared_ms = now + _SPARED_MS[min(self._deaths, len(_SPARED_MS) - 1)]
         self._deaths += 1
-        self.error = "the gateway listed the mapping, but nothing came through it"
+        return True
 
     def alive(self):
         """Something came through the mapping."""
-        self._deaths = 0
+        self._deaths, self._spared_ms = 0, None
 
     def _forget(self, now, delete):
         """Begin anew, without what may stand at the gateway; `delete` it there first."""

@@ -305,6 +305,7 @@ class _Announcer:
             return
         self._say("seen from outside: %s%s" % (_VERDICTS[verdict], ": " + problem if problem else ""))
         if verdict in (FILTERED, REWRITTEN):
+            self._looked = False
             self._dead()
         else:
             self._announce()

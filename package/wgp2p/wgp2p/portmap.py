@@ -2,8 +2,8 @@
 are forwarded for others, and looks from outside whether the first works.
 
 What it tells others of is what the gateway has granted. What a look from outside says is in the status, and a mapping
-that twice let nothing through is deleted and asked for anew. Nobody can look for a forwarded port: what comes there is
-another machine's.
+that twice let nothing through is deleted and asked for anew, now and then. Nobody can look for a forwarded port: what
+comes there is another machine's.
 """
 import binascii
 
@@ -22,7 +22,7 @@ _ANYWHERE = "192.0.2.1"  # RFC 5737: where a packet to the internet would go
 _SETTLE_MS = 250  # links, addresses and routes come in several steps
 _RETRY_MS = 5000
 _LOOK_MS = 500  # from a mapping to the first look from outside
-_LOOK_UNKNOWN_MS, _LOOK_BAD_MS, _LOOK_GOOD_MS = 60000, 10000, 900000  # from one look to the next
+_LOOK_BAD_MS, _LOOK_LATER_MS, _LOOK_GOOD_MS = 10000, 60000, 900000  # from one look to the next
 _BAD_MOST = 2  # looks in a row
 _CLOSE_MS = 2500  # a lease needs up to 2 s
 
@@ -178,13 +178,12 @@ class Portmap:
             port.lease.alive()
             self._verify_in(_LOOK_GOOD_MS, port)
         elif verdict == UNKNOWN:
-            self._verify_in(_LOOK_UNKNOWN_MS, port)
+            self._verify_in(_LOOK_LATER_MS, port)
         else:
             port.bad += 1
-            self._verify_in(_LOOK_BAD_MS, port)
-            if port.bad >= _BAD_MOST:
+            self._verify_in(_LOOK_BAD_MS if port.bad < _BAD_MOST else _LOOK_LATER_MS, port)
+            if port.bad >= _BAD_MOST and port.lease.dead(self._loop.now()):
                 log.warning("portmap: nothing comes through %s: it is deleted and asked for anew" % external)
-                port.lease.dead(self._loop.now())
                 self._gateway.step()
 
     def is_open(self):
