@@ -83,6 +83,7 @@ def test_the_block_of_another_visit():
     few = ports(waves(50000, Known(31008, 31011, 3)))
     assert sorted(few[:65]) == list(range(49968, 50033)), "four ports are no port set"
     assert ports(waves(50000, known))[:17] == list(range(50892, 50909)), "another one: the same distance"
+    assert ports(waves(30000, Known(31000, 32900, 50)))[:17] == list(range(30042, 30059)), "no block is so large"
     assert ports(waves(50000, known))[17:82] == ports(waves(50000))[:65], "and then as ever"
 
 
