@@ -157,6 +157,24 @@ def test_a_nat_that_rewrites_our_port_is_spared():
         assert 0 < len(set([row[2] for row in sent])) <= CAUTIOUS
 
 
+def test_what_was_learned_is_kept_soon():
+    with World() as world:
+        world.row()
+        world.row(state=DIRECT, endpoint=FOUND)
+        world.sent(6000)
+        with open(world.folder + "/networks.json") as file:
+            assert "192.0.2.9" in file.read()
+
+
+def test_our_own_side_is_looked_at_seldom():
+    with World() as world:
+        asked = []
+        sweeper.addresses = lambda: asked.append(1) or []
+        world.row()
+        assert len(world.sent(20000)) > 1000
+        assert len(asked) <= 3
+
+
 def test_where_everybody_can_come_in_nothing_is_opened():
     with World() as world:
         world.row()
@@ -282,7 +300,8 @@ def test_a_new_state_dir_takes_effect_at_the_next_start():
         world.sweeper.configure(world.main(["option state_dir '/nowhere'"]))
         world.row(state=DIRECT, endpoint=FOUND)
         world.sweeper.close()
-        assert "192.0.2.9" in open(world.folder + "/networks.json").read()
+        with open(world.folder + "/networks.json") as file:
+            assert "192.0.2.9" in file.read()
 
 
 def test_a_public_address_behind_an_open_firewall_needs_no_sweep():

@@ -42,7 +42,7 @@ class Networks:
         if ip != other or ":" in ip:
             return False
         low, high = min(port, reached), max(port, reached)
-        before = self._exactly(key, ip)
+        before = ([known for _, address, known in self._of(key) if address == ip] or [None])[0]
         if before is not None and max(high, before.high) - min(low, before.low) < _BLOCK:
             low, high = min(low, before.low), max(high, before.high)
         known = Known(low, high, reached - port)
@@ -53,19 +53,17 @@ class Networks:
         """What is Known of the network in which a client is seen at `endpoint`, or None."""
         ip = endpoint.rpartition(":")[0]
         neighbours = ".".join(ip.split(".")[:2]) + "."
-        near = [known for other, address, known in self._rows
-                if other == key and known.symmetric and address.startswith(neighbours)]
-        return self._exactly(key, ip) or (near[-1] if near else None)
+        rows = self._of(key)
+        found = [known for _, address, known in rows if address == ip] or [
+            known for _, address, known in rows if known.symmetric and address.startswith(neighbours)]
+        return found[-1] if found else None
 
-    def _exactly(self, key, ip):
-        for row in self._rows:
-            if row[:2] == (key, ip):
-                return row[2]
-        return None
+    def _of(self, key):
+        return [row for row in self._rows if row[0] == key]
 
     def _put(self, key, ip, known):
         self._rows = [row for row in self._rows if row[:2] != (key, ip)][1 - MOST:]
-        mine = [row for row in self._rows if row[0] == key]
+        mine = self._of(key)
         if len(mine) == EACH:
             self._rows.remove(mine[0])
         self._rows.append((key, ip, known))

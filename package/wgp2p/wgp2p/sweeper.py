@@ -50,6 +50,7 @@ class _Side:
 
     def __init__(self, port, seen_at, rows, open_until):
         self.port, self.seen_at, self.rows, self.open_until = port, seen_at, rows, open_until
+        self.addresses = [parse_endpoint(endpoint)[0] for endpoint in seen_at]
 
 
 class Sweeper:
@@ -174,8 +175,7 @@ class Sweeper:
         except (OSError, FirewallError) as error:
             log.debug("sweep: %s" % error)
             self._untracked, own = False, []
-        self._is_public = bool([endpoint for side in self._sides.values() for endpoint in side.seen_at
-                                if parse_endpoint(endpoint)[0] in own])
+        self._is_public = bool([ip for side in self._sides.values() for ip in side.addresses if ip in own])
 
     # -- sending ----------------------------------------------------------------------------------
 
@@ -256,4 +256,4 @@ def _is_outside(side, endpoint):
     """Whether this is somewhere in the internet, beyond our own NAT; who is behind it, too, is in need of something
     else."""
     ip = parse_endpoint(endpoint)[0]
-    return ":" not in ip and not is_inside(ip) and ip not in [parse_endpoint(one)[0] for one in side.seen_at]
+    return ":" not in ip and not is_inside(ip) and ip not in side.addresses
