@@ -16,7 +16,7 @@ PORT = 51820
 SPREAD_S = 5  # after a gateway's announcement
 COST_KB = 700  # of memory
 GAP_S = 3  # without an answer to pings, while nobody moves
-RENEWED_S = 120 / 2 + 120 / 16 + 5  # half of a lifetime of 120 s, and what chance adds
+RENEWED_S = 120 / 2 + 120 / 8 + 5  # half of a lifetime of 120 s, and what chance adds
 ROAM_S = 12  # a client's next packet is its keepalive, every 10 s
 
 
@@ -102,17 +102,17 @@ def test_each_protocol(make_lab, interpreter):
         print(f"-- {protocol} {options}")
         if not device.running:
             router.reboot(**options)
-            # PCP alone takes 21 s for a gateway that does not answer to it.
+            # PCP alone takes 9 s for a gateway that does not answer to it.
             device.write_config(with_portmap(subscriber_config(lab, "rem"), protocol=(
                 "natpmp" if protocol == "natpmp" else "auto")))
             device.start()
-        for _ in range(2):
-            row = wait_mapping(device, 30, protocol=protocol, external=outside(lab))
-            assert (row["lifetime_left"] is None) == ("for_ever" in options), row
-            assert router.mapped() == {PORT: (lab.inner("rem"), PORT)}
-            if device.log().count("mapped to") % 2:
-                device.kill()
-                device.start()
+        row = wait_mapping(device, 30, protocol=protocol, external=outside(lab))
+        assert (row["lifetime_left"] is None) == ("for_ever" in options), row
+        if "version" not in options:
+            device.kill()
+            device.start()
+            wait_mapping(device, 30, protocol=protocol, external=outside(lab))
+        assert router.mapped() == {PORT: (lab.inner("rem"), PORT)}
         assert device.stop() == 0 and router.mapped() == {}
 
 
