@@ -28,9 +28,14 @@ config interface 'wg0'
 """
 
 
+def mapping(external, verdict="open to this server", forward=None):
+    return {"external": external, "verdict": verdict, "forward": forward}
+
+
 class Desk:
     """A remote device on which commands are given. `seen`: where the public server sees it, `others`: where another
-    one does; `answer`: the daemon's, when it is text; `reloads`: how often it was told of a change."""
+    one does; `mappings`: rows of the port mapping helper for wg0; `answer`: the daemon's, when it is text;
+    `reloads`: how often it was told of a change."""
 
     def __init__(self, sections=SUBSCRIBER, conf=CONF):
         self.folder = new_folder()
@@ -44,6 +49,7 @@ class Desk:
         self.wireguard.close = lambda: None
         self.programs = Programs()
         self.seen, self.others, self.answer = "203.0.113.9:51820", None, None
+        self.mappings = []
         self.reloads, self.routes = 0, {}
 
     def run(self, *words, **options):
@@ -74,7 +80,10 @@ class Desk:
         return {"subscribers": [
             {"interface": "wg1", "publishers": [{"name": "vps", "you": "198.51.100.1:1"}]},
             {"interface": "wg0", "publishers": [{"name": "none", "you": None}, {"name": "other", "you": self.others},
-                                                {"name": "vps", "you": self.seen}]}]}
+                                                {"name": "vps", "you": self.seen}]}],
+            "portmaps": [{"interface": None, "mappings": [mapping("203.0.113.9:51821")]},
+                         {"interface": "wg1", "mappings": [mapping("203.0.113.9:1")]},
+                         {"interface": "wg0", "mappings": self.mappings}]}
 
     def _reload(self):
         self.reloads += 1
@@ -241,6 +250,19 @@ def test_a_port_that_is_changed_on_the_way():
     out, said = desk.run("add", "phone")
     assert "Endpoint = 203.0.113.9:40001\n" in out
     assert "sees this device at port 40001, and WireGuard listens on 51820" in said
+
+
+def test_a_port_that_is_mapped():
+    desk = Desk()
+    desk.seen = "203.0.113.9:40001"
+    desk.mappings = [mapping("203.0.113.9:51821", "", "192.168.1.20:51820"), mapping(None, ""),
+                     mapping("203.0.113.9:50001")]
+    out, said = desk.run("add", "phone")
+    assert "Endpoint = 203.0.113.9:50001\n" in out and "port 40001" not in said, said
+    for unproved in (mapping("203.0.113.9:50001", "filtered"), mapping("203.0.113.9:50001", ""), mapping("?:50001"),
+                     mapping(None)):
+        desk.mappings = [unproved]
+        assert "Endpoint = 203.0.113.9:40001\n" in desk.run("profile", "phone")[0], unproved
 
 
 def test_where_another_public_server_sees_it():

@@ -151,6 +151,16 @@ def test_mappings():
         assert codes(rows) == [code] and rows[0]["level"] == level, (code, rows)
 
 
+def test_what_is_seen_of_a_mapping():
+    for words, parts in (("by pcp; seen from outside: open.", portmap()),
+                         ("by pcp; not looked at from outside yet.", portmap(verdict="")),
+                         ("seen from outside: unknown (no publisher is connected).",
+                          portmap(verdict="unknown", error="no publisher is connected")),
+                         ("by pcp, for 192.168.1.20:51820.", portmap(verdict="", forward="192.168.1.20:51820"))):
+        text = [row["text"] for row in examine(status(link(), portmaps=parts)) if row["code"] == "mapped"][0]
+        assert text.endswith(words), text
+
+
 def test_stale_profiles():
     rows = examine(status(link(), stale_profiles=["laptop", "phone"]))
     assert codes(rows, "warning") == ["stale-profiles"] and "laptop, phone" in rows[0]["text"]

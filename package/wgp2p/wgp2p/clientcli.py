@@ -19,6 +19,7 @@ from .clients import (
 )
 from .exported import note
 from .links import route
+from .outside import OPEN, OPEN_HERE
 from .profile import CLASSIC, ONE, PROXIED, ProfileError, Remote
 from .wireguard import open_backend
 
@@ -240,13 +241,18 @@ class ClientCommand:
         return "%s:%d" % ("[%s]" % host if ":" in host else host, addr.parse_endpoint(server.endpoint)[1])
 
     def _device_endpoint(self, record, device):
-        """Where clients find this device: what was given, or where the public server sees it. ClientError."""
+        """Where clients find this device: what was given, or where a mapping was seen to lead here, or where the public
+        server sees it. ClientError."""
         if record.endpoint:
             return record.endpoint
         status = self._ask()
         if not isinstance(status, dict):
             raise ClientError("%s. Start wgp2p, which knows this device's public endpoint, or say it: "
                               "--endpoint HOST:PORT" % status)
+        mapped = [row["external"] for part in status["portmaps"] if part["interface"] == record.interface
+                  for row in part["mappings"] if row["forward"] is None and row["verdict"] in (OPEN, OPEN_HERE)]
+        if mapped and mapped[0] and not mapped[0].startswith("?"):
+            return mapped[0]
         server = [values.label for values in self._sections(record.interface)][:1]  # the profile's, if it says
         seen = [you for _, you in sorted([
             (link["name"] not in server, link["you"]) for part in status["subscribers"]

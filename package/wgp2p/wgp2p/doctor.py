@@ -210,7 +210,12 @@ def _mapping(row):
     if not row["external"].endswith(":%d" % row["port"]):
         return _finding(WARNING, "mapped-elsewhere", text + ", which is another port.",
                         "Clients must name the port outside: give them their profiles anew.")
-    return _finding(OK, "mapped", "%s; seen from outside: %s." % (text, row["verdict"] or "not looked at yet"))
+    if row["forward"]:  # what comes there nobody here can see
+        return _finding(OK, "mapped", "%s, for %s." % (text, row["forward"]))
+    if not row["verdict"]:
+        return _finding(OK, "mapped", text + "; not looked at from outside yet.")
+    return _finding(OK, "mapped", "%s; seen from outside: %s%s." % (text, row["verdict"], " (%s)" % row["error"]
+                                                                    if row["error"] else ""))
 
 
 def _profiles(facts):
