@@ -26,6 +26,7 @@ _OPEN_MS = 3600000  # how long it holds that somebody came to us uninvited
 _WENT_MS, _WENT_MOST = 600000, 1024  # NATs keep entries of 2 to 5 minutes and more (RFC 4787, 4.3)
 _LOOK_MS = 10000  # how old what is known of firewall and addresses may be
 _SAVE_MS = 5000
+_TELL_MS = 2000  # a client's words may change as often as a publisher talks
 _FULL_MS = 1000  # the own connection table takes no more: how long to wait
 _SIZE_LIMIT = 1 << 16
 _SYMMETRIC_HERE = "our own NAT is symmetric (%s): forward a port, or have one mapped"
@@ -65,7 +66,7 @@ class Sweeper:
         self._looked_ms, self._is_public, self._untracked = None, False, False
         self._networks, self._save_timer = Networks(), None
         self._openers, self._timer = Openers(loop), None
-        self._told = {}  # (interface, key): the words that the log has
+        self._told = {}  # (interface, key): the words that the log has, and since when
         self._main, self._sweep = main, Sweep(self._limits(main))
         self._path = main.state_dir + "/networks.json"
         self._load()
@@ -143,17 +144,18 @@ class Sweeper:
                 seen = side.rows[key].seen
                 targets[interface, key] = Target(seen, self._networks.recall(key, seen), most)
         self._sweep.want(now, targets)
-        self._tell(targets)
+        self._tell(now, targets)
         self._schedule()
 
-    def _tell(self, targets):
-        for spot in [spot for spot in self._told if spot not in targets]:
+    def _tell(self, now, targets):
+        for spot in [spot for spot in self._told if now - self._told[spot][1] >= _TELL_MS and spot not in targets]:
             del self._told[spot]
         for spot in targets:
             words = self._sweep.words(spot)
-            if words and words != self._told.get(spot):
+            told, told_ms = self._told.get(spot, (None, now - _TELL_MS))
+            if words and words != told and now - told_ms >= _TELL_MS:
                 log.info("%s at %s: symmetric NAT, %s" % (spot[1][:8] + "…", targets[spot].endpoint, words))
-                self._told[spot] = words
+                self._told[spot] = words, now
 
     # -- our own side -----------------------------------------------------------------------------
 
