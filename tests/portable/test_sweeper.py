@@ -309,7 +309,7 @@ def test_a_new_state_dir_takes_effect_at_the_next_start():
 
 def test_a_public_address_behind_an_open_firewall_needs_no_sweep():
     with World() as world:
-        world.own, world.tables = ["198.51.100.7"], ("fw4", "wgp2p_sessions")
+        world.own, world.tables = ["198.51.100.7"], ("fw4",)
         world.row()
         assert not world.sent(60000)
     with World(["option open_port '0'"]) as world:
@@ -333,6 +333,18 @@ def test_connections_are_tracked_where_the_port_is_not_open_and_counted():
         assert not world.sent(10000)
         world.free = 40
         assert world.sent(2000)
+
+
+def test_connections_are_counted_where_one_interface_has_no_relay():
+    """Its port is not in the table that says `notrack`."""
+    with World() as world:
+        world.tables, world.free = ("fw4", "wgp2p_sessions"), 0
+        world.row()
+        world.update = lambda: world.sweeper.update("wg1", 51821, ["198.51.100.7:51821"], {
+            OTHER: Row(TRYING, SEEN, SEEN, None, "auto", True, 7, None)})
+        assert not world.sent(20000)
+        world.free = 9999
+        assert set([row[3] for row in world.sent(20000)]) == {False}
 
 
 def test_a_way_that_is_refused_is_left_alone_for_a_while():

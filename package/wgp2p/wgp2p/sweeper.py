@@ -63,7 +63,8 @@ class Sweeper:
         self._mapped = mapped
         self._sides = {}  # interface: _Side
         self._went = {}  # endpoint, or address of which many ports were opened: when packets of ours went there last
-        self._looked_ms, self._is_public, self._untracked = None, False, False
+        self._looked_ms, self._is_public, self._lets_in, self._has_table = None, False, False, False
+        self._unrelayed = False  # of some target, so the table may not know its interface's port
         self._networks, self._save_timer = Networks(), None
         self._openers, self._timer = Openers(loop), None
         self._told = {}  # (interface, key): the words that the log has, and since when
@@ -134,7 +135,7 @@ class Sweeper:
                 self._save_timer = self._loop.call_later(_SAVE_MS, self._save)
 
     def _want(self):
-        targets = {}
+        targets, self._unrelayed = {}, False
         now = self._loop.now()
         for interface in self._sides:
             side = self._sides[interface]
@@ -143,6 +144,7 @@ class Sweeper:
             for key in wanted if not self._is_open(now, interface, side) else ():
                 seen = side.rows[key].seen
                 targets[interface, key] = Target(seen, self._networks.recall(key, seen), most)
+                self._unrelayed = self._unrelayed or side.rows[key].relay is None
         self._sweep.want(now, targets)
         self._tell(now, targets)
         self._schedule()
@@ -163,7 +165,7 @@ class Sweeper:
         if now < side.open_until or self._mapped(interface):
             return True
         self._look(now)
-        return self._is_public and self._untracked
+        return self._is_public and self._lets_in
 
     def _look(self, now):
         """Whether our own firewall lets everybody in (OpenWrt's does as it is asked to), and whether a publisher sees
@@ -172,11 +174,12 @@ class Sweeper:
             return
         self._looked_ms = now
         try:
-            self._untracked = self._main.open_port and has_table("fw4") and has_table(TABLE)
+            self._lets_in = self._main.open_port and has_table("fw4")
+            self._has_table = has_table(TABLE)
             own = addresses()
         except (OSError, FirewallError) as error:
             log.debug("sweep: %s" % error)
-            self._untracked, own = False, []
+            self._lets_in, own = False, []
         self._is_public = bool([ip for side in self._sides.values() for ip in side.addresses if ip in own])
 
     # -- sending ----------------------------------------------------------------------------------
@@ -192,14 +195,15 @@ class Sweeper:
     def _send(self):
         now = self._loop.now()
         self._look(now)
-        turn = self._sweep.take(now, None if self._untracked else room(self._main.sweep_share))
+        untracked = self._lets_in and self._has_table and not self._unrelayed
+        turn = self._sweep.take(now, None if untracked else room(self._main.sweep_share))
         if turn is not None:
             (interface, key), ports = turn
             side = self._sides[interface]
             ip = parse_endpoint(side.rows[key].seen)[0]
             self._note(now, ip)
             try:
-                self._openers.open(ip, side.port, ports, self._untracked)
+                self._openers.open(ip, side.port, ports, untracked)
             except OSError as error:
                 log.debug("sweep: nothing can be sent to %s (errno %d)" % (ip, error.args[0]))
                 self._sweep.failed(now)
