@@ -335,6 +335,21 @@ def test_nobody_can_look():
     play(test)
 
 
+def test_what_was_seen_goes_with_the_mapping():
+    for seen in ((OPEN, ""), (UNKNOWN, "no publisher is connected")):
+        def test(world):
+            world.verdicts = [seen]
+            world.loop.advance(5000)
+            assert world.row()["verdict"] == seen[0]
+            world.links.hop = None
+            world.role.refresh()
+            world.loop.advance(1000)
+            row = world.row()
+            assert (row["external"], row["verdict"], row["error"]) == (None, "", ""), "it is not why there is none"
+
+        play(test)
+
+
 def test_a_late_verdict_is_not_about_another_mapping():
     def test(world):
         world.verdicts = [(FILTERED, "")]

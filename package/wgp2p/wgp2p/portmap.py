@@ -151,8 +151,8 @@ class Portmap:
     def _mapped(self, port, before):
         log.info("portmap: port %d: %s" % (port.key[0], "mapped to %s by %s" % (
             port.external, port.mapping.protocol) if port.external else "no longer mapped"))
+        port.verdict, port.problem, port.bad = "", "", 0
         if port.forward is None and port.external is not None:
-            port.verdict, port.problem, port.bad = "", "", 0
             self._verify_in(_LOOK_MS, port)
         if self._done is None:
             self._tell(self.interface, port.key[0], _known(before), _known(port.external))
