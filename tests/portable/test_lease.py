@@ -466,7 +466,7 @@ def test_in_doubt_a_mapping_lives_a_minute():
 
 
 def test_private_addresses_are_refused():
-    for ip in ("10.1.2.3", "192.168.0.2", "172.20.1.1", "100.64.0.9", "0.0.0.0"):
+    for ip in ("10.1.2.3", "192.168.0.2", "172.20.1.1", "100.64.0.9", "192.0.0.2", "0.0.0.0"):
         world = World()
         world.public = ip
         world.run(20 * 60000)

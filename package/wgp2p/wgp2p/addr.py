@@ -136,8 +136,9 @@ def longest_match(rows, ip):
 
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # RFC 1918
 SHARED = "100.64.0.0/10"  # RFC 6598: what carriers use inside
+_TRANSLATED = "192.0.0.0/24"  # RFC 6333, RFC 7335: a router's own where the provider carries IPv4 over IPv6
 
-_INSIDE = [parse_network(text) for text in PRIVATE + (SHARED,)]
+_INSIDE = [parse_network(text) for text in PRIVATE + (SHARED, _TRANSLATED)]
 
 
 def is_inside(ip):
