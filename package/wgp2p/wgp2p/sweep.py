@@ -15,6 +15,7 @@ FIRST_MS, SYMMETRIC_MS, OTHER_MS = 2000, 0, 10000  # to the first wave: unknown 
 PAUSES_MS = (60000, 300000, 1800000)  # after a plan; the last one from there on
 FAILED_MS = 60000
 _PARTED = 64  # clients whose pauses are remembered while nothing is wanted for them
+_SLICE_MOST = 32  # packets that are sent in one turn of the loop
 _GRAIN_MS = 100  # of the time at which an entry ends
 _NEAR = 2048  # ports this far from the one seen are worth telling
 
@@ -264,7 +265,7 @@ class Sweep:
         return self._limits.rate - self._burst()
 
     def _slice(self):
-        return max(1, self._limits.rate // 100)
+        return min(_SLICE_MOST, max(1, self._limits.rate // 100))
 
     def _fill(self, now):
         self._level = min(self._level + (now - self._filled_ms) * self._pace(), self._burst() * 1000)
