@@ -62,6 +62,16 @@ def test_the_relay_is_called_and_named():
         assert bench.subscriber.row(PHONE)["path"] == "relay"
 
 
+def test_what_a_client_announces_is_known_as_such():
+    with RelayBench() as bench:
+        for announced in (OLD, None):
+            said = row(PHONE, OLD)
+            said["announced"] = announced
+            bench.snapshot(said)
+            bench.step(1500)
+            assert bench.upgrader.rows[PHONE].announced == (announced is not None)
+
+
 def test_off_the_relay_and_back():
     with RelayBench() as bench:
         bench.snapshot(row(PHONE, OLD))

@@ -58,8 +58,8 @@ class World:
         for name, value in self._saved:
             setattr(sweeper, name, value)
 
-    def row(self, name=PHONE, state=RELAY, endpoint=SERVER, seen=SEEN, policy="auto", awake=True):
-        self.rows[name] = Row(state, endpoint, seen, SERVER, policy, awake, 7, "10.0.0.3")
+    def row(self, name=PHONE, state=RELAY, endpoint=SERVER, seen=SEEN, policy="auto", awake=True, announced=False):
+        self.rows[name] = Row(state, endpoint, seen, SERVER, policy, awake, 7, "10.0.0.3", announced)
         self.update()
 
     def update(self):
@@ -133,6 +133,15 @@ def test_only_public_ipv4_addresses_of_others_are_swept():
             world.row(seen=seen)
             assert not world.sent(60000), seen
             assert world.sweeper.words("wg0", PHONE) == ""
+
+
+def test_a_port_that_a_client_announces_is_neither_swept_around_nor_learned():
+    with World() as world:
+        world.row(announced=True)
+        assert not world.sent(60000)
+        world.row(state=DIRECT, endpoint=FOUND, announced=True)
+        world.row()
+        assert not world.sent(1900), "nothing is known of this network"
 
 
 def test_a_client_that_was_never_reached_is_swept_for_without_a_relay():

@@ -26,14 +26,16 @@ _TOLD_MOST = 8
 
 class Report:
     """What a publisher says of one peer: `age_ms` is None when it cannot tell; `restarted`: the client's WireGuard has
-    begun anew since the word before, and knows no session of ours."""
+    begun anew since the word before, and knows no session of ours; `announced`: the client says itself that it is
+    reached at this endpoint, and the publisher's WireGuard may see it at another port."""
 
-    def __init__(self, key, endpoint, age_ms, quiet, restarted=False):
+    def __init__(self, key, endpoint, age_ms, quiet, restarted=False, announced=False):
         self.key = key
         self.endpoint = endpoint
         self.age_ms = age_ms
         self.quiet = quiet
         self.restarted = restarted
+        self.announced = announced
 
 
 class Link:
@@ -228,7 +230,8 @@ class Link:
         before = restarts = self._restarts.get(key)
         if _is_number(row.get("restarts")):
             restarts = self._restarts[key] = int(row["restarts"])
-        return Report(key, endpoint, age_ms, quiet, before is not None and restarts > before)
+        return Report(key, endpoint, age_ms, quiet, before is not None and restarts > before,
+                      row.get("announced") is not None)
 
     def _remember_you(self, data):
         endpoint = data.get("endpoint") if isinstance(data, dict) else None

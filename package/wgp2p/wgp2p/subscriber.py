@@ -39,6 +39,7 @@ class Subscriber:
         self._again = False
         self._closed = False
         self._looked_ms = 0
+        self._announced = set()  # clients whose endpoint is what they say themselves
         self._refusals = {}  # key: how the last change of this peer went, as text
         self._minute, self._lines = None, {}  # {key: lines logged of it in this minute}
         self._own, self._own_ms = [], None
@@ -111,6 +112,7 @@ class Subscriber:
         named = set()
         for report in reports:
             named.add(report.key)
+            (self._announced.add if report.announced else self._announced.discard)(report.key)
             path = self.paths[report.key]
             path.observe(now, link.label, report.endpoint, report.age_ms, report.quiet)
             if report.restarted and path.relay is not None:
@@ -229,7 +231,8 @@ class Subscriber:
             self._act(now, key, path)
             if not path.options.exclude:
                 rows[key] = Row(path.state, peer.endpoint, path.seen, path.relay, path.options.path, path.awake(),
-                                peer.handshake, probe.host_of(peer.allowed_ips) if path.relay is not None else None)
+                                peer.handshake, probe.host_of(peer.allowed_ips) if path.relay is not None else None,
+                                key in self._announced)
             wait = min(wait, path.poll_ms(now))
             due = path.next_ms()
             if due is not None and due > now:  # what was due by now has just been done, or cannot be

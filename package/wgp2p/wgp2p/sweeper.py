@@ -97,7 +97,8 @@ class Sweeper:
             for place in (row.endpoint, row.seen, row.relay):
                 self._note(now, place)
             if row.state == DIRECT and old is not None and old.state in (RELAY, TRYING) and old.seen == row.seen:
-                self._learn(key, row)
+                if not row.announced:
+                    self._learn(key, row)
         self._want()
 
     def leave(self, interface):
@@ -253,8 +254,9 @@ class Sweeper:
 
 
 def _is_wanted(side, row):
-    """Online, not direct, allowed to be, and at a public IPv4 address that a publisher vouches for."""
-    return (side.port and row.state in (RELAY, TRYING) and row.policy != "relay" and row.awake
+    """Online, not direct, allowed to be, and at a public IPv4 address that a publisher vouches for. A port that is
+    mapped for the client says nothing of those that its NAT gives."""
+    return (side.port and row.state in (RELAY, TRYING) and row.policy != "relay" and row.awake and not row.announced
             and row.seen is not None and _is_outside(side, row.seen))
 
 

@@ -40,11 +40,12 @@ class Row:
     """A client as the Subscriber knows it: `state` of its path, `endpoint` where WireGuard stands, `seen` where its
     publisher sees it, `relay` where that one's server relays (each an endpoint or None), `policy` what option path
     says, `awake` whether a publisher hears it, `handshake` the time of the last one, `ip` an address that leads into
-    its tunnel, or None."""
+    its tunnel, or None; `announced` whether `seen` is what the client itself says, a port mapped for it."""
 
-    def __init__(self, state, endpoint, seen, relay, policy, awake, handshake, ip):
+    def __init__(self, state, endpoint, seen, relay, policy, awake, handshake, ip, announced=False):
         self.state, self.endpoint, self.seen, self.relay = state, endpoint, seen, relay
         self.policy, self.awake, self.handshake, self.ip = policy, awake, handshake, ip
+        self.announced = announced
 
 
 class Upgrader:
