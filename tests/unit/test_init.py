@@ -214,6 +214,13 @@ def test_forwards_for_phones_in_the_lan(router):
     assert router.run("reload").all("rule") == [WG_RULE]
 
 
+def test_wireguards_own_port_is_not_forwarded(router):
+    done = start(router, SUBSCRIBER + "config portmap p\noption enabled 1\noption interface wg0\n"
+                 "list forward '51820:192.168.1.20'\n")
+    assert done.command and done.all("rule") == [WG_RULE, NEWS_RULE]
+    assert done.all("log") == ["port 51820 is WireGuard's own and is not forwarded"]
+
+
 def test_a_router_that_only_forwards(router):
     done = start(router, MAIN + "config portmap\noption enabled 1\nlist forward '51821:192.168.1.20'\n")
     assert done.command and done.all("rule")[0] == NEWS_RULE and len(done.all("rule")) == 2
