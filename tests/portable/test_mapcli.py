@@ -6,13 +6,17 @@ from helpers import Skip, VirtualLoop, raises
 from test_cli import Stream
 from test_gateway import Box as RealBox
 from test_portmap import GATEWAY, OWN, PUBLIC, FakeGateway
+from test_upnp import KIND, description, fault, list_entry, service
+from test_upnptalk import FOUND
 
-from wgp2p import cli, compat, http, log, mapcli
+from wgp2p import cli, compat, http, log, mapcli, upnp
 from wgp2p.files import write_private
+from wgp2p.gateway import Gateway
 from wgp2p.loop import Loop
 from wgp2p.mapcli import MapCommand, MapError, UsageError
 from wgp2p.mapping import NATPMP, PCP, UPNP, Datagram, Mapping, Refused
 from wgp2p.outside import FILTERED, OPEN, OPEN_HERE, REWRITTEN, UNKNOWN
+from wgp2p.portmap import own_name
 from wgp2p.wireguard import WireGuardError
 
 TOKEN = "0123456789abcdef" * 4
@@ -432,7 +436,9 @@ def test_wrong_usage():
         for flags, options in ((("--once", "--keep"), {}), ((), {"port": "0"}), ((), {"port": "x"}),
                                ((), {"gateway": "::1"}), ((), {"protocol": "stun"}), ((), {"announce": PUBLISHER}),
                                ((), {"token_file": "x"}), ((), {"announce": "x", "token_file": "x"}),
-                               (("--once",), {"announce": PUBLISHER, "token_file": "x"}), ((), {"interface": "a b"})):
+                               (("--once",), {"announce": PUBLISHER, "token_file": "x"}), ((), {"interface": "a b"}),
+                               (("--list",), {"announce": PUBLISHER, "token_file": "x"}),
+                               (("--list",), {"protocol": "pcp"}), (("--list", "--once"), {})):
             raises(UsageError, lambda: world.run(*flags, **options))
         assert mapcli._publisher("[fd00::1]:81") == ("fd00::1", 81) and mapcli._publisher("fd00::1") == (
             "fd00::1", 8080)
@@ -474,12 +480,84 @@ def test_the_command_line():
         line = Line(error)
         assert line.main() == code and line.stdout.text == "" and line.stderr.text.startswith("wgp2p: ")
         assert "\x1b" not in line.stderr.text
-    for words in (("--list",), ("x",), ("--port",), ("--dns", "1.1.1.1")):
+    for words in (("--lists",), ("x",), ("--port",), ("--dns", "1.1.1.1")):
         line = Line()
         assert line.main(*words) == 2 and line.given is None
     assert sorted(cli._MAP_OPTIONS) == sorted(mapcli._READ)
     for word in cli._MAP_OPTIONS + mapcli.FLAGS:
         assert word in cli.USAGE
+
+
+# -- listed -------------------------------------------------------------------------------------------
+
+class Lister(Gateway):
+    """A gateway that answers a search, and has `pages` by path or action, one after the other; None: silence."""
+
+    pages = {}
+
+    def uplink(self, ip, own_ip):
+        self.ip, self.own_ip = ip, own_ip
+        self.step()
+
+    def _send(self, lease, item):
+        if isinstance(item, Datagram):
+            answers = [(lease.received, item.ip, 1900, FOUND)] if self.pages and item.ip == GATEWAY else []
+        else:
+            name = item.headers["SOAPAction"].split("#")[1][:-1] if item.headers else item.path
+            response = http.Response(200, {})
+            response.body = self.pages[name].pop(0)
+            answers = [(lease.answered, item.tag, response, None)]
+        for take, *values in answers:
+            self._loop.call_later(20, self._take, take, *values)
+
+    def _take(self, take, *values):
+        take(self._loop.now(), *values)
+        self.step()
+
+
+def listing(world, *entries, **options):
+    """What `--list` prints of a gateway with these entries, or with none of UPnP."""
+    mapcli.Gateway = Lister
+    Lister.pages = {"/root.xml": [description(service(KIND + "1", "/ctl"))],
+                    upnp.LIST: list(entries)} if entries else {}
+    return world.run("--list", **options)
+
+
+def test_listed():
+    with World() as world:
+        world.own = "192.168.1.2"
+        lines = listing(world, list_entry(text="a&lt;b\x9b\n31m&amp;"),
+                        list_entry("192.168.1.9", 22, "x", 2222, "TCP", "0"), list_entry("<x>"), fault(713))
+        assert lines == ("40000 UDP 192.168.1.2:51820        3600 * a<b??31m&\n"
+                         " 2222 TCP 192.168.1.9:22              0 - x\n?\n")
+        assert world.said == [] and world.table == {}
+        assert listing(world, fault(713), protocol="upnp") == "" and world.said == []
+
+
+def test_to_list_needs_no_rights():
+    with World() as world:
+        world.own = "192.168.1.2"
+        ours = own_name() + " 51820"
+        for there, problem in (([], None), (["wg0"], WireGuardError("denied", "wg0: not allowed"))):
+            world.there, world.wireguard.problem = there, problem
+            assert listing(world, list_entry(text=ours), fault(713)).endswith(" * %s\n" % ours)
+            assert " - \n" in listing(world, list_entry(), fault(713)) and " * \n" in listing(
+                world, list_entry(), fault(713), port="51820")
+        assert "not allowed" in str(raises(MapError, lambda: listing(world, fault(713), interface="wg0")))
+
+
+def test_what_cannot_be_listed():
+    with World() as world:
+        begun = world.loop.now()
+        assert str(raises(MapError, lambda: listing(world))) == (
+            "no answer from the gateway %s; PCP and NAT-PMP cannot list mappings, only UPnP can" % GATEWAY)
+        assert world.loop.now() - begun < 6000 and world.out == ""
+        assert "does not offer this; PCP" in str(raises(MapError, lambda: listing(world, fault(401))))
+        world.own = "192.168.1.2"
+        assert "not one to" in str(raises(MapError, lambda: listing(world, list_entry(), b"<html>")))
+        assert world.out.count("\n") == 1
+        world.hop = None
+        assert "say --gateway ADDRESS" in str(raises(MapError, lambda: listing(world)))
 
 
 def test_interfaces():

@@ -155,6 +155,28 @@ def test_entries():
                answer(upnp.GET_ENTRY, "<NewInternalPort>%s</NewInternalPort>" % port))
 
 
+def list_entry(client="192.168.1.2", port=51820, text="", external=40000, protocol="UDP", left="3600"):
+    return answer(upnp.LIST, (
+        "<NewRemoteHost></NewRemoteHost><NewExternalPort>%s</NewExternalPort><NewProtocol>%s</NewProtocol>"
+        "<NewInternalPort>%s</NewInternalPort><NewInternalClient>%s</NewInternalClient><NewEnabled>1</NewEnabled>"
+        "<NewPortMappingDescription>%s</NewPortMappingDescription><NewLeaseDuration>%s</NewLeaseDuration>"
+        % (external, protocol, port, client, text, left)))
+
+
+def test_lists():
+    for left, expected in (("3600", 3600), ("0", 0), ("", 0), ("604800", 604800), ("4294967295", 4294967295)):
+        entry = upnp.parse_listed(list_entry(text="a &lt;b&gt;", protocol="tcp", left=left))
+        assert (entry.external_port, entry.protocol, entry.left_s) == (40000, "TCP", expected)
+        assert (entry.client, entry.port, entry.description) == ("192.168.1.2", 51820, "a <b>")
+    for data in (list_entry(text="<b>"), list_entry(text="\xff").replace(b"\xc3\xbf", b"\xff"), list_entry(port="x"),
+                 list_entry(external=65536), list_entry(external=""), list_entry(protocol="ICMP"),
+                 list_entry(left="-1"), list_entry(left="4294967296"), answer(upnp.LIST)):
+        assert upnp.parse_listed(data) is None, "whoever wrote that does not end the list"
+    assert raises(upnp.UpnpError, upnp.parse_listed, fault(713)).code == upnp.END_OF_LIST
+    for data in (answer(upnp.GET_ENTRY), b"", list_entry(text="x" * upnp.MAX_ANSWER)):
+        assert raises(upnp.UpnpError, upnp.parse_listed, data).code == 0
+
+
 def test_any_port():
     assert upnp.parse_any_port(answer(upnp.ADD_ANY, "<NewReservedPort>51821</NewReservedPort>")) == 51821
     for fields in ("", "<NewReservedPort>0</NewReservedPort>", "<NewReservedPort>65536</NewReservedPort>"):

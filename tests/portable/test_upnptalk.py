@@ -1,11 +1,11 @@
 """upnptalk.py: what was said to a real gateway (golden/upnp.json), and gateways that are odd, silent or hostile."""
 import json
 
-from test_upnp import GATEWAY, KIND, PPP, answer, description, fault, service
+from test_upnp import GATEWAY, KIND, PPP, answer, description, fault, list_entry, service
 
 from wgp2p import http, upnp
 from wgp2p.mapping import Datagram, Mapping, Refused, Request, Want
-from wgp2p.upnptalk import UpnpTalk
+from wgp2p.upnptalk import UpnpList, UpnpTalk
 
 with open((__file__.rpartition("/")[0] or ".") + "/../golden/upnp.json") as file:
     GOLDEN = json.loads(file.read())
@@ -35,9 +35,9 @@ class World:
     """An attempt in virtual time, and a gateway that answers as `answers` says: by path for GET, else by action, a body
     or a list of bodies, one after the other. `said`: every Request as (path or action, the body's fields)."""
 
-    def __init__(self, want, answers):
+    def __init__(self, want, answers, talker=UpnpTalk):
         self.now = 1000000
-        self.talk = UpnpTalk(self.now, want, None)
+        self.talk = talker(self.now, want, None)
         self.answers, self.said, self.searches = answers, [], []
 
     def run(self, found=FOUND):
@@ -339,3 +339,70 @@ def test_late_and_duplicate_answers():
     talk.answered(0, third.tag, response, None)
     talk.received(0, GATEWAY, 1900, FOUND)
     assert talk.outcome is outcome and talk.act(10000) == []
+
+
+# -- listing --------------------------------------------------------------------------------------
+
+class List(World):
+    """Asks for the list. `entries`: what was told, as (external port, whether it is ours), or None."""
+
+    def __init__(self, answers, services=None, slow_ms=0):
+        answers["/root.xml"] = description(services or service(KIND + "1", "/ctl"))
+        self.entries, self.slow_ms = [], slow_ms
+        World.__init__(self, wanted(), answers, lambda now, want, _: UpnpList(now, want, self.tell))
+
+    def tell(self, entry, is_ours):
+        self.entries.append(entry and (entry.external_port, is_ours))
+        self.now += self.slow_ms
+
+
+def test_list():
+    world = List({upnp.LIST: [list_entry(external=1), list_entry(OTHER, external=2), list_entry("<x>"), fault(713)]})
+    assert isinstance(world.run(), Mapping)
+    assert world.entries == [(1, True), (2, False), None]
+    assert [said for name, said in world.said if name == upnp.LIST] == [
+        {"PortMappingIndex": str(index)} for index in range(4)]
+    assert world.names() == ["/root.xml"] + [upnp.LIST] * 4, "also of a gateway without a public address"
+
+
+def test_which_of_the_list_are_ours():
+    for port, client, text, ours in (
+            (51820, OWN, "", True), (9, OWN, "", False), (51820, OTHER, "", False), (9, OWN, "wgp2p home 51820", True),
+            (9, OWN, "wgp2p home 36906", True), (9, OWN, "wgp2p homes 9", False), (9, OWN, "wgp2p home", False),
+            (51820, OTHER, "wgp2p home 51820", False)):
+        data = list_entry(client, port, text)
+        world = List({upnp.LIST: [data, fault(713)]})
+        world.run()
+        assert world.entries == [(40000, ours)], data
+
+
+def test_the_end_of_the_list():
+    for last in (713, 714):
+        world = List({upnp.LIST: fault(last)})
+        assert isinstance(world.run(), Mapping) and world.entries == []
+    for last in (402, 501):
+        world = List({upnp.LIST: [list_entry(), fault(last)]})
+        assert isinstance(world.run(), Mapping) and len(world.entries) == 1
+        refused = List({upnp.LIST: fault(last)}).run()
+        assert isinstance(refused, Refused) and refused.code == last
+    for last, words in ((None, "nobody is there"), (b"<html>", "not one to GetGeneric")):
+        world = List({upnp.LIST: [list_entry(), last]})
+        assert words in world.run().words and len(world.entries) == 1, "told as far as it is known"
+
+
+def test_the_service_that_lists():
+    both = service(KIND + "1", "/a") + service(PPP + "1", "/b")
+    for first in (713, 401, 501):
+        world = List({upnp.LIST: [fault(first), list_entry(), fault(713)]}, both)
+        assert isinstance(world.run(), Mapping) and len(world.entries) == 1
+    assert isinstance(List({upnp.LIST: fault(713)}, both).run(), Mapping)
+
+
+def test_a_list_without_end():
+    world = List({upnp.LIST: list_entry()})
+    refused = world.run()
+    assert "first 256" in refused.words and len(world.entries) == 256
+    world = List({upnp.LIST: list_entry()}, slow_ms=1000)
+    assert "too long" in world.run().words and len(world.entries) == 60
+    world = List({})
+    assert world.run(None).code is None and world.entries == []

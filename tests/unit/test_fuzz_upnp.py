@@ -4,25 +4,28 @@ import pathlib
 
 from hypothesis import given
 from hypothesis import strategies as st
-from test_upnp import BASE, GATEWAY, KIND, answer, description, fault, service
+from test_upnp import BASE, GATEWAY, KIND, answer, description, fault, list_entry, service
 from test_upnptalk import ADDRESS, FOUND, entry, known, wanted
 
 from wgp2p import http, ssdp, upnp
 from wgp2p.mapping import Mapping, Refused, Request
-from wgp2p.upnptalk import UpnpTalk
+from wgp2p.upnptalk import UpnpList, UpnpTalk
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden/upnp.json").read_text())
 STEPS = [step for scene in GOLDEN for step in scene["steps"] if "answer" in step]
 REAL = sorted({step["answer"].partition("\r\n\r\n")[2].encode() for step in STEPS})
-REAL += [description(service(KIND + "2", "/ctl")), fault(725)]
+REAL += [description(service(KIND + "2", "/ctl")), fault(725), list_entry(text="x")]
 PIECES = [KIND.encode() + b"1", b"/ctl", b"http://", b"192.168.1.1", b"<!DOCTYPE x [", b"<![CDATA[", b"]]>", b"<!--",
           b"GetSpecificPortMappingEntryResponse", b"GetExternalIPAddressResponse", b"AddAnyPortMappingResponse", b"714",
+          b"GetGenericPortMappingEntryResponse", b"713",
           b"-->"]
 PIECES += b"< > </ /> // : @ &amp; &lt; # ? s: \xff \0 \n".split(b" ") + [b" "]
 PIECES += [mark + name + b">" for mark in (b"<", b"</") for name in (
-    b"service", b"serviceType", b"controlURL", b"URLBase", b"errorCode", b"NewInternalPort", b"NewReservedPort")]
+    b"service", b"serviceType", b"controlURL", b"URLBase", b"errorCode", b"NewInternalPort", b"NewReservedPort",
+    b"NewExternalPort", b"NewProtocol", b"NewLeaseDuration")]
 JUNK = st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join))
-READERS = [upnp.parse_address, upnp.parse_entry, upnp.parse_any_port, lambda data: upnp.parse_answer(data, upnp.ADD)]
+READERS = [upnp.parse_address, upnp.parse_entry, upnp.parse_any_port, upnp.parse_listed,
+           lambda data: upnp.parse_answer(data, upnp.ADD)]
 
 
 def parse(data):
@@ -90,18 +93,19 @@ def test_ssdp(data, before):
 
 BODIES = st.one_of(damaged(), st.sampled_from(REAL), st.sampled_from(
     [ADDRESS, entry(), entry("192.168.1.9"), answer(upnp.ADD), answer(upnp.DELETE),
-     answer(upnp.ADD_ANY, "<NewReservedPort>5</NewReservedPort>")]), st.sampled_from(
-         [401, 402, 501, 606, 714, 718, 724, 725, 728]).map(fault))
+     answer(upnp.ADD_ANY, "<NewReservedPort>5</NewReservedPort>"), list_entry()]), st.sampled_from(
+         [401, 402, 501, 606, 713, 714, 718, 724, 725, 728]).map(fault))
 EVENTS = st.lists(st.one_of(
     st.tuples(st.just("datagram"), st.integers(0, 20), JUNK),
     st.tuples(st.just("answer"), st.sampled_from([200, 200, 200, 500, 302, 404]), BODIES),
     st.tuples(st.just("nothing"), st.integers(0, 3000), st.none())), max_size=60)
 
 
-@given(st.sampled_from([0, 7200]), st.sampled_from([None, 1, 2]), EVENTS)
-def test_a_hostile_gateway(lifetime_s, version, events):
+@given(st.sampled_from([0, 7200]), st.sampled_from([None, 1, 2]), st.booleans(), EVENTS)
+def test_a_hostile_gateway(lifetime_s, version, lists, events):
     """Whatever it says, the attempt sends little, and ends when it is silent."""
-    talk = UpnpTalk(0, wanted(lifetime_s, 40000, known(version) if version else None), None)
+    want, told = wanted(lifetime_s, 40000, known(version) if version else None), []
+    talk = UpnpList(0, want, lambda *entry: told.append(entry)) if lists else UpnpTalk(0, want, None)
     now, sent, waiting = 0, [], None
 
     def act():
@@ -136,5 +140,5 @@ def test_a_hostile_gateway(lifetime_s, version, events):
     assert len(sent) < 100
     if isinstance(talk.outcome, Refused):
         assert talk.outcome.words.isprintable()
-    else:
+    elif not lists:
         assert 0 < talk.outcome.external_port < 65536 and (lifetime_s or talk.outcome.lifetime_s == 0)

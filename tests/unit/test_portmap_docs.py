@@ -55,9 +55,23 @@ def test_numbers():
     size = 20 + 8 + len(outside.MAGIC) + outside.NONCE_SIZE
     assert "one packet of %d bytes" % size in FLAT
     assert "%d at once and then one every %d s" % (reach._AT_ONCE, reach._EVERY_MS // 1000) in FLAT
-    assert "then after 1, 5, and 30 minutes" in FLAT and lease._DEAD_MS == (0, 60000, 300000, 1800000)
+    assert "then after 1, 5, and 30 minutes" in FLAT and lease._SPARED_MS == (60000, 300000, 1800000)
     assert "after 15 s, then after longer and longer pauses, up to half an hour" in FLAT
     assert (lease._RETRY_MS, lease._RETRY_MOST_MS) == (15000, 1800000)
+    assert "At most %d entries are shown, within a minute" % upnptalk._LISTED_MOST in FLAT
+    assert upnptalk._LIST_MS == 60000
     assert "(2 hours)" in FLAT and mapcli._SECTION["lifetime"][1] == 7200
     assert "`~/.local/state/wgp2p`" in FLAT and mapcli._folder().endswith("/.local/state/wgp2p")
     assert portmap.own_name().startswith("wgp2p")
+
+
+def test_list():
+    lines = []
+    command = mapcli.MapCommand(None, {}, [mapcli.LIST], lines.append, None)
+    for client, port, external, protocol, left_s, text in (
+            ("192.168.1.2", 51820, 51820, "UDP", 3600, "wgp2p laptop 51820"),
+            ("192.168.1.9", 443, 8443, "TCP", 0, "camera")):
+        entry = upnp.Entry(client, port, text)
+        entry.external_port, entry.protocol, entry.left_s = external, protocol, left_s
+        command._listed(entry, client == "192.168.1.2")
+    assert "$ wgp2p map --list\n%s```" % "".join(lines) in PAGE

@@ -34,6 +34,7 @@ With add and profile, in place of what is found: --address IP, --allowed-ips NET
 
 map on any Linux, without configuration or daemon: the external endpoint on standard output
   --once             leave the mapping there, until its time is over; --delete: delete it; default --keep: until ended
+  --list             show what the gateway has mapped, for all machines (by UPnP alone)
   --port N           default: the listen port of --interface NAME, or of the one WireGuard interface that there is
   --gateway ADDRESS, --protocol auto|pcp|natpmp|upnp
   --announce PUBLISHER[:PORT] --token-file FILE

@@ -1,8 +1,9 @@
 """The command `wgp2p map`: has the upstream gateway map a port of this machine, a laptop perhaps. It needs neither the
 daemon nor a configuration, and asks with the daemon's own parts (lease.py, gateway.py).
 
-Standard output gets the external endpoint, a line whenever it is another one; standard error what is said about it. To
-ask needs no rights. WireGuard's listen port is told to CAP_NET_ADMIN only, and probes are heard with CAP_NET_RAW.
+Standard output gets the external endpoint, a line whenever it is another one, or the list of what is mapped; standard
+error what is said about it. To ask needs no rights. WireGuard's listen port is told to CAP_NET_ADMIN only, and probes
+are heard with CAP_NET_RAW.
 """
 import os
 
@@ -13,13 +14,15 @@ from .files import exists, read_text, read_token
 from .gateway import Gateway
 from .lease import Lease, Options, endpoint
 from .link import Link
+from .log import plain
 from .loop import READ
-from .mapping import PROTOCOLS
+from .mapping import PROTOCOLS, UPNP
 from .outside import FILTERED, OPEN, OPEN_HERE, REWRITTEN, UNKNOWN, Outside
 from .portmap import TALKERS, load_nonce, own_name
+from .upnptalk import UpnpList
 from .wireguard import open_backend
 
-ONCE, KEEP, DELETE = FLAGS = ("--once", "--keep", "--delete")
+ONCE, KEEP, DELETE, LIST = FLAGS = ("--once", "--keep", "--delete", "--list")
 _SECTION = config.SCHEMA["portmap"]
 _PUBLISHER_PORT = config.SCHEMA["subscriber"]["port"]
 _READ = {  # option: how it is read
@@ -31,6 +34,7 @@ _ANNOUNCED_S, _AGAIN_MS = 120, 60000
 _RETRY_MS = 10000  # a publisher needs a moment to see that we have moved
 _WITHDRAW_MS = 2000
 _TIMEOUT_MS = 5000
+_NO_LIST = "PCP and NAT-PMP cannot list mappings, only UPnP can"
 _VERDICTS = {
     OPEN: "open: anybody reaches it", OPEN_HERE: "open to this server: the public server reached it",
     FILTERED: "filtered: the gateway, or this machine's firewall, lets only answers in",
@@ -65,6 +69,8 @@ class MapCommand:
             raise UsageError("--announce and --token-file go together")
         if "--announce" in values and self._mode != KEEP:
             raise UsageError("--announce goes with --keep: it lasts as long as the command")
+        if self._mode == LIST and values.get("--protocol") not in (None, "auto", UPNP):
+            raise UsageError(_NO_LIST)
         self._port = None
         self._leases = []
         self._gateway = Gateway(loop, self._stepped)
@@ -76,11 +82,20 @@ class MapCommand:
     def run(self):
         """Do it. MapError."""
         announcing = self._open_publisher() if "--announce" in self._values else None
-        self._port = self._values.get("--port") or self._listen_port(announcing and announcing.interface)
+        try:
+            self._port = self._values.get("--port") or self._listen_port(announcing and announcing.interface)
+        except MapError:
+            if self._mode != LIST or "--interface" in self._values:
+                raise
+            self._port = 0  # to list needs no rights: ours are known by their description, then
         protocol = self._values.get("--protocol", "auto")
         protocols = PROTOCOLS if protocol == "auto" else (protocol,)
-        self._leases = ([self._make((name,), {name: _deletes(TALKERS[name])}) for name in protocols]
-                        if self._mode == DELETE else [self._make(protocols, TALKERS)])
+        if self._mode == DELETE:
+            self._leases = [self._make((name,), {name: _deletes(TALKERS[name])}) for name in protocols]
+        elif self._mode == LIST:
+            self._leases = [self._make((UPNP,), {UPNP: lambda now, want, _: UpnpList(now, want, self._listed)})]
+        else:
+            self._leases = [self._make(protocols, TALKERS)]
         self._gateway.leases += self._leases
         if announcing is not None:
             self._announcer = _Announcer(self._loop, announcing, self._port, self._dead, self._say)
@@ -164,15 +179,21 @@ class MapCommand:
     # -- the mapping ----------------------------------------------------------------------------------
 
     def _once(self):
-        """Ask, or delete, until it is known what came of it."""
+        """Ask, delete, or list, until it is known what came of it."""
         self._look()
         while not self._problem and [lease for lease in self._leases
                                      if lease.busy or not (lease.mapping or lease.error)]:
             self._loop.run_once()
         if not [lease for lease in self._leases if lease.mapping is not None]:
-            raise MapError(self._problem or "; ".join(sorted(set([lease.error for lease in self._leases]))))
+            said = sorted(set([lease.error for lease in self._leases])) + ([_NO_LIST] if self._mode == LIST else [])
+            raise MapError(self._problem or "; ".join(said))
         if self._mode == DELETE:
             self._say("what was mapped is deleted")
+
+    def _listed(self, entry, is_ours):
+        self._out("?\n" if entry is None else plain("%5d %s %-21s %7d %s %s" % (
+            entry.external_port, entry.protocol, "%s:%d" % (entry.client, entry.port), entry.left_s,
+            "*" if is_ours else "-", entry.description)) + "\n")
 
     def _keep(self):
         signals = Signals([SIGINT, SIGTERM])
@@ -202,7 +223,7 @@ class MapCommand:
 
     def _stepped(self):
         """The leases may have changed."""
-        if self._mode == DELETE or self._ending:
+        if self._mode in (DELETE, LIST) or self._ending:
             return
         lease = self._leases[0]
         mapping = lease.mapping

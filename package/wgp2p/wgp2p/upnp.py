@@ -21,12 +21,13 @@ _SERVICES = [_SERVICE + name for name in (  # no document has the last one, and 
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))  # & last: nothing twice
 
 GET_ADDRESS, GET_ENTRY, DELETE = "GetExternalIPAddress", "GetSpecificPortMappingEntry", "DeletePortMapping"
-ADD, ADD_ANY = "AddPortMapping", "AddAnyPortMapping"
+ADD, ADD_ANY, LIST = "AddPortMapping", "AddAnyPortMapping", "GetGenericPortMappingEntry"
 
 INVALID_ACTION = 401
 INVALID_ARGS = 402
 ACTION_FAILED = 501
 NOT_IMPLEMENTED = 602
+END_OF_LIST = 713
 NO_SUCH_ENTRY = 714
 CONFLICT = 718
 SAME_PORTS = 724
@@ -75,12 +76,14 @@ class Service:
 
 
 class Entry:
-    """A mapping that a gateway lists: `client` and `port` (text and int) are where it leads."""
+    """A mapping that a gateway has: `client` and `port` (text and int) are where it leads. Of one that was asked for by
+    its place in the list also `protocol` ("UDP" or "TCP"), `external_port`, and `left_s` (0: for ever)."""
 
     def __init__(self, client, port, description):
         self.client = client
         self.port = port
         self.description = description
+        self.protocol = self.external_port = self.left_s = None
 
 
 # -- requests -------------------------------------------------------------------------------------
@@ -141,6 +144,25 @@ def parse_address(data):
 def parse_entry(data):
     """The Entry that the gateway has. UpnpError."""
     parse_answer(data, GET_ENTRY)
+    return _entry(data)
+
+
+def parse_listed(data):
+    """The Entry at a place of the gateway's list; None for one that cannot be read: somebody else's text is in it.
+    UpnpError; END_OF_LIST behind the last one."""
+    parse_answer(data, LIST)
+    try:
+        entry = _entry(data)
+        entry.protocol = _value(data, b"NewProtocol").upper()
+        entry.external_port = _number(_value(data, b"NewExternalPort"), 65535)
+        # Gateways that know no lifetimes leave it empty.
+        entry.left_s = _number(_value(data, b"NewLeaseDuration") or "0", 0xffffffff)
+    except UpnpError:
+        return None
+    return entry if entry.protocol in ("UDP", "TCP") else None
+
+
+def _entry(data):
     return Entry(_value(data, b"NewInternalClient"), _number(_value(data, b"NewInternalPort"), 65535),
                  _value(data, b"NewPortMappingDescription"))
 
@@ -246,6 +268,6 @@ def _text(raw):
 
 
 def _number(text, most):
-    if not 0 < len(text) <= 5 or text.strip("0123456789") or int(text) > most:
+    if not 0 < len(text) <= 10 or text.strip("0123456789") or int(text) > most:
         raise UpnpError("the gateway gives a number that is none")
     return int(text)

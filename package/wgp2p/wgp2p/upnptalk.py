@@ -1,4 +1,4 @@
-"""One attempt to have a port mapped by UPnP (see mapping.py for how it is driven).
+"""One attempt to have a port mapped by UPnP, or to list what is mapped (see mapping.py for how it is driven).
 
 The gateway is searched for, unless it is known from before where it takes requests. Its description names the services
 that map ports; the first of them with an external address is used. Before a mapping is made, the gateway is asked what
@@ -17,21 +17,19 @@ _ANSWERS_MOST = 8  # to a search, that are looked at
 _FOR_EVER = (upnp.ONLY_PERMANENT, upnp.INVALID_ARGS)  # by which a gateway says that it knows no lifetimes
 _TAKEN = (upnp.CONFLICT, upnp.OTHER_MECHANISM)
 _PASSING = _TAKEN + (0, upnp.ACTION_FAILED, upnp.NO_PORTS)  # every other code: UPnP is of no use here
+_LISTED_MOST, _LIST_MS = 256, 60000
 
 
-class UpnpTalk:
-    """An attempt to map `want` (mapping.Want), or to delete it."""
+class _Search:
+    """Finds the gateway's services; `_try` of the classes below uses the first of them."""
 
-    def __init__(self, now, want, _random_below):
+    def __init__(self, now, want):
         self.outcome = None
         self._want = want
-        self._external_port, self._lifetime_s = want.external_port, want.lifetime_s  # as they are asked for
-        self._external_ip = None
         self._searches, self._due_ms = 0, now  # that were sent, and when the next one is due
         self._answers = 0  # to them
         self._locations, self._read = [], 0  # of descriptions, and how many of them were asked for
         self._services = []  # that are still to be tried, the present one first
-        self._action = None  # by which the mapping is asked for
         self._problem = Refused(None, "no UPnP gateway answers at %s" % want.gateway, True)
         self._out = []  # the Request that `act` is to give
         self._tag, self._waiting = 0, None  # its number, and who takes the answer, and who the failure
@@ -95,10 +93,8 @@ class UpnpTalk:
 
     def _proceed(self):
         """Try the next service, else read the next description, else go on searching."""
-        if self._services and not self._want.lifetime_s:
-            self._look()
-        elif self._services:
-            self._ask(upnp.GET_ADDRESS, (), self._addressed, self._of_no_use)
+        if self._services:
+            self._try()
         elif self._read < len(self._locations):
             port, path = self._locations[self._read]
             self._read += 1
@@ -111,19 +107,46 @@ class UpnpTalk:
             raise upnp.UpnpError("what answers at the gateway by UPnP maps no ports")
         self._proceed()
 
-    def _addressed(self, body):
-        self._external_ip = upnp.parse_address(body)
-        if self._external_ip is None:
-            raise upnp.UpnpError("the gateway has no public address itself: it is not connected, or behind another NAT")
-        self._look()
-
     def _of_no_use(self, error):
         """This service, or this description."""
         self._problem = _refused(error)
         self._services = self._services[1:]
         self._proceed()
 
-    # -- the mapping ----------------------------------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------------------
+
+    def _ask(self, action, arguments, then, otherwise):
+        service = self._services[0]
+        headers, body = upnp.request(service.kind, action, arguments)
+        self._send(service.port, "POST", service.path, headers, body, upnp.MAX_ANSWER, then, otherwise)
+
+    def _send(self, port, method, path, headers, body, limit, then, otherwise):
+        """Have a Request sent; then(body) is called with its answer, or otherwise(UpnpError)."""
+        self._tag += 1
+        self._waiting = (then, otherwise)
+        self._out = [Request(self._tag, self._want.gateway, port, method, path, headers, body, limit)]
+
+
+class UpnpTalk(_Search):
+    """An attempt to map `want` (mapping.Want), or to delete it."""
+
+    def __init__(self, now, want, _random_below):
+        self._external_port, self._lifetime_s = want.external_port, want.lifetime_s  # as they are asked for
+        self._external_ip = None
+        self._action = None  # by which the mapping is asked for
+        _Search.__init__(self, now, want)
+
+    def _try(self):
+        if self._want.lifetime_s:
+            self._ask(upnp.GET_ADDRESS, (), self._addressed, self._of_no_use)
+        else:
+            self._look()
+
+    def _addressed(self, body):
+        self._external_ip = upnp.parse_address(body)
+        if self._external_ip is None:
+            raise upnp.UpnpError("the gateway has no public address itself: it is not connected, or behind another NAT")
+        self._look()
 
     def _look(self):
         """See what the gateway has at this port."""
@@ -198,18 +221,45 @@ class UpnpTalk:
         self.outcome = Mapping(UPNP, self._external_ip, self._external_port, self._lifetime_s,
                                service=self._services[0])
 
-    # -- requests -------------------------------------------------------------------------------------
 
-    def _ask(self, action, arguments, then, otherwise):
-        service = self._services[0]
-        headers, body = upnp.request(service.kind, action, arguments)
-        self._send(service.port, "POST", service.path, headers, body, upnp.MAX_ANSWER, then, otherwise)
+class UpnpList(_Search):
+    """An attempt to list what the gateway of `want` has mapped, for all machines: `listed(entry, is_ours)` is called
+    with each upnp.Entry, or None for one that cannot be read. The outcome is a Mapping that means nothing, or a
+    Refused, also where the list is cut off: after 256 entries, or a minute."""
 
-    def _send(self, port, method, path, headers, body, limit, then, otherwise):
-        """Have a Request sent; then(body) is called with its answer, or otherwise(UpnpError)."""
-        self._tag += 1
-        self._waiting = (then, otherwise)
-        self._out = [Request(self._tag, self._want.gateway, port, method, path, headers, body, limit)]
+    def __init__(self, now, want, listed):
+        self._tell, self._index, self._end_ms = listed, 0, now + _LIST_MS
+        _Search.__init__(self, now, want)
+
+    def act(self, now):
+        """As of every talker."""
+        if self.outcome is None and now >= self._end_ms:
+            self.outcome, self._out = _refused(upnp.UpnpError("the gateway takes too long to list its mappings")), []
+        return _Search.act(self, now)
+
+    def _try(self):
+        self._ask(upnp.LIST, (("NewPortMappingIndex", self._index),), self._listed, self._not_listed)
+
+    def _listed(self, body):
+        want, entry = self._want, upnp.parse_listed(body)
+        # The description of ours ends with a port; that of another port of ours is ours, too.
+        self._tell(entry, entry is not None and entry.client == want.own_ip and (
+            entry.port == want.internal_port
+            or entry.description.rpartition(" ")[0] == want.description.rpartition(" ")[0]))
+        self._index += 1
+        if self._index < _LISTED_MOST:
+            self._try()
+        else:
+            self.outcome = _refused(upnp.UpnpError("only the first %d mappings are listed" % _LISTED_MOST))
+
+    def _not_listed(self, error):
+        is_empty = error.code in (upnp.END_OF_LIST, upnp.NO_SUCH_ENTRY) and len(self._services) == 1
+        if is_empty or (self._index and error.code):  # gateways differ in what they say at the end
+            self.outcome = Mapping(UPNP, None, 0, 0)
+        elif self._index:
+            self.outcome = _refused(error)
+        else:
+            self._of_no_use(error)
 
 
 def _refused(error):
