@@ -21,7 +21,7 @@ from .exported import note
 from .links import route
 from .outside import OPEN, OPEN_HERE
 from .profile import CLASSIC, ONE, PROXIED, ProfileError, Remote
-from .wireguard import open_backend
+from .wireguard import WireGuardError, open_backend, read_now
 
 WIREGUARD = "/etc/wireguard"  # wg-quick's, and of root alone
 
@@ -178,16 +178,9 @@ class ClientCommand:
 
     def _read(self, interface):
         """The wgmessage.Device of the interface. ClientError."""
-        found = []
-        backend = open_backend(self._loop, self._config.main.backend)
         try:
-            backend.read(interface, lambda device, error: found.append((device, error)))
-            while not found:
-                self._loop.run_once(1000)
-        finally:
-            backend.close()
-        device, error = found[0]
-        if error is not None:
+            device = read_now(self._loop, open_backend(self._loop, self._config.main.backend), interface)
+        except WireGuardError as error:
             raise ClientError("%s%s" % (error, "; it must be up" if error.code == "missing" else ""))
         if not device.public_key:
             raise ClientError("%s has no key, or does not show it: only root may see it" % interface)

@@ -20,7 +20,7 @@ from .mapping import PROTOCOLS, UPNP
 from .outside import FILTERED, OPEN, OPEN_HERE, REWRITTEN, UNKNOWN, Outside
 from .portmap import TALKERS, load_nonce, own_name
 from .upnptalk import UpnpList
-from .wireguard import open_backend
+from .wireguard import WireGuardError, open_backend, read_now
 
 ONCE, KEEP, DELETE, LIST = FLAGS = ("--once", "--keep", "--delete", "--list")
 _SECTION = config.SCHEMA["portmap"]
@@ -124,16 +124,9 @@ class MapCommand:
             raise MapError("%s: say --interface NAME or --port N" % (
                 "there are several WireGuard interfaces (%s)" % ", ".join(there) if there
                 else "there is no WireGuard interface"))
-        found = []
-        backend = open_backend(self._loop, "auto")
         try:
-            backend.read(name, lambda device, error: found.append((device, error)))
-            while not found:
-                self._loop.run_once(1000)
-        finally:
-            backend.close()
-        device, error = found[0]
-        if error is not None:
+            device = read_now(self._loop, open_backend(self._loop, "auto"), name)
+        except WireGuardError as error:
             raise MapError("%s; or say its listen port: --port N" % error)
         if not device.listen_port:
             raise MapError("%s has no listen port: is it up?" % name)

@@ -39,6 +39,22 @@ def open_backend(loop, kind):
     return kinds[kind](loop)
 
 
+def read_now(loop, backend, interface):
+    """The wgmessage.Device of an interface, for a command, which has nothing else to do. WireGuardError. Closes the
+    backend."""
+    found = []
+    try:
+        backend.read(interface, lambda device, error: found.append((device, error)))
+        while not found:
+            loop.run_once(1000)
+    finally:
+        backend.close()
+    device, error = found[0]
+    if error is not None:
+        raise error
+    return device
+
+
 def _error(name, number):
     """What an errno means for an interface."""
     if number in (errno.ENODEV, errno.ENOENT):
