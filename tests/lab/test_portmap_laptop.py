@@ -105,47 +105,6 @@ def announced(publisher, client="cli0"):
     return next((row.get("announced") for row in rows if row["name"] == client), None)
 
 
-LAPTOP_RULES = """
-table inet filter {
-  chain input {
-    type filter hook input priority 0; policy drop
-    ct state established,related accept
-    iifname { lo, wg0 } accept
-  }
-}
-"""
-
-
-def give_token(lab, publisher):
-    """The laptop may announce."""
-    token = lab.folder / "pub/keep/tokens/cli0"
-    token.write_text(token_of("cli0"))
-    token.chmod(0o600)
-    publisher.signal(signal.SIGHUP)
-    return "--announce", lab.tunnel("pub"), "--token-file", str(token)
-
-
-@pytest.mark.long
-def test_laptop_with_a_firewall(make_lab, interpreter):
-    """The laptop's own firewall lets nothing in but answers, probes neither. The device calls it from where the laptop
-    has called the device, so that is enough."""
-    lab = make_lab(devices=("cone",), networks=("symmetric",))
-    GatewayRouter(lab, "nata").start()
-    publisher, _ = start(lab, interpreter)
-    announce = give_token(lab, publisher)
-    lab.move("cli0", "nata")
-    netns.nft("cli0", LAPTOP_RULES)
-    lab.wg_up("cli0")
-    pinger = Pinger("cli0", lab.tunnel("rem"))
-    wait_for(lambda: lab.peer("pub", "cli0").rx, 20, "the server hears the laptop")
-    stays(lambda: not pinger.replies, 3, "no direct path without a mapping")
-    command = MapCommand(lab, "cli0", interpreter, *announce)
-    command.wait_said("open to this server", 20)
-    wait_for(lambda: pinger.replies, 15 + SLACK_S, "a direct path")
-    pinger.stop()
-    assert command.stop() == 0
-
-
 @pytest.mark.slow
 def test_laptop(make_lab, interpreter):
     """A laptop at home, behind a router with miniupnpd that draws a port for each destination. `wgp2p map` has its port
@@ -154,7 +113,10 @@ def test_laptop(make_lab, interpreter):
     lab = make_lab(devices=("symmetric",), networks=("symmetric", "cone"))
     router = GatewayRouter(lab, "nata").start()
     publisher, _ = start(lab, interpreter)
-    announce = give_token(lab, publisher)
+    token = lab.folder / "pub/keep/tokens/cli0"
+    token.write_text(token_of("cli0"))
+    token.chmod(0o600)
+    publisher.signal(signal.SIGHUP)
     lab.move("cli0", "nata")
     lab.wg_up("cli0")
     pinger = Pinger("cli0", lab.tunnel("rem"))
@@ -162,7 +124,7 @@ def test_laptop(make_lab, interpreter):
     stays(lambda: not pinger.replies, 3, "no direct path without a mapping")
 
     port = lab.port("cli0")
-    command = MapCommand(lab, "cli0", interpreter, *announce)
+    command = MapCommand(lab, "cli0", interpreter, "--announce", lab.tunnel("pub"), "--token-file", str(token))
     command.wait_said("announced to the public server", 20)
     print(command.said())
     assert router.mapped() == {port: (lab.inner("cli0"), port)}

@@ -97,7 +97,7 @@ class World:
         mapcli.Signals = lambda numbers: Part(self, "signals")
         mapcli.open_backend = lambda loop, kind: self.wireguard
         mapcli.wireguards = lambda: self.there
-        mapcli.Outside = lambda loop, port, index: Part(self, "outside" if index == 7 else "nowhere")
+        mapcli.Outside = lambda loop, port: Part(self, "outside")
         self.saved_write, log._write = log._write, lambda number, text: number or self.internal.append(text)
         mapcli.client.get = self.get
         links = mapcli.links
@@ -390,7 +390,7 @@ def test_moving_withdraws_it():
             world.announcing(110000)
             assert announced(world.posts) == posts, lost_ms
             assert len(world.looked_ms) == 2 and world.looked_ms[1] - begun >= 100000, "not asked without a mapping"
-            assert world.closed.count("outside") == 4, "at every change but the first, and in the end"
+            assert world.closed.count("outside") == 5, "at every change, and in the end"
 
 
 def test_a_publisher_that_is_silent_is_not_waited_for():

@@ -6,7 +6,6 @@ from helpers import Skip, VirtualLoop, drive
 from test_syscalls import udp
 
 from wgp2p import compat, outside
-from wgp2p.links import link_index
 from wgp2p.loop import Loop
 from wgp2p.outside import FILTERED, MAGIC, OPEN, OPEN_HERE, REWRITTEN, UNKNOWN, Outside, Probes
 
@@ -37,8 +36,7 @@ class FakeLink:
 class FakeProbes:
     """Stands for outside.Probes."""
 
-    def __init__(self, bench, port, heard, index):
-        assert index is None
+    def __init__(self, bench, port, heard):
         if bench.error is not None:
             raise OSError(bench.error)
         assert port == PORT
@@ -57,7 +55,7 @@ class Bench:
 
     def __enter__(self):
         self._probes = outside.Probes
-        outside.Probes = lambda loop, port, heard, index: FakeProbes(self, port, heard, index)
+        outside.Probes = lambda loop, port, heard: FakeProbes(self, port, heard)
         return self
 
     def __exit__(self, *error):
@@ -249,20 +247,18 @@ def test_closed_meanwhile():
 
 
 def test_from_the_kernel():
-    """Behind the firewall, and before it."""
-    for index in (None, link_index("lo")):
-        loop, heard, port = Loop(), [], 20000 + compat.random_below(20000)
-        try:
-            probes = Probes(loop, port, lambda *row: heard.append(row), index)
-        except OSError as error:
-            raise Skip("no raw sockets (errno %d)" % error.args[0])
-        sender = udp(port + 1)
-        good = MAGIC + b"n" * 16
-        for data in (b"", good[:19], good + b"x", b"\x01\0\0\0" + b"n" * 16, b"n" * 20, good):
-            sender.sendto(data, compat.sockaddr("127.0.0.1", port))
-        sender.sendto(good, compat.sockaddr("127.0.0.1", port + 1))
-        drive(loop, lambda: heard)
-        assert [(endpoint, datagram[8:]) for endpoint, datagram in heard] == [("127.0.0.1:%d" % (port + 1), good)]
-        assert struct.unpack_from("!H", heard[0][1], 2)[0] == port
-        probes.close()
-        sender.close()
+    loop, heard, port = Loop(), [], 20000 + compat.random_below(20000)
+    try:
+        probes = Probes(loop, port, lambda *row: heard.append(row))
+    except OSError as error:
+        raise Skip("no raw sockets (errno %d)" % error.args[0])
+    sender = udp(port + 1)
+    good = MAGIC + b"n" * 16
+    for data in (b"", good[:19], good + b"x", b"\x01\0\0\0" + b"n" * 16, b"n" * 20, good):
+        sender.sendto(data, compat.sockaddr("127.0.0.1", port))
+    sender.sendto(good, compat.sockaddr("127.0.0.1", port + 1))
+    drive(loop, lambda: heard)
+    assert [(endpoint, datagram[8:]) for endpoint, datagram in heard] == [("127.0.0.1:%d" % (port + 1), good)]
+    assert struct.unpack_from("!H", heard[0][1], 2)[0] == port
+    probes.close()
+    sender.close()

@@ -37,7 +37,7 @@ _TIMEOUT_MS = 5000
 _NO_LIST = "PCP and NAT-PMP cannot list mappings, only UPnP can"
 _VERDICTS = {
     OPEN: "open: anybody reaches it", OPEN_HERE: "open to this server: the public server reached it",
-    FILTERED: "filtered: the gateway lets only answers in",
+    FILTERED: "filtered: the gateway, or this machine's firewall, lets only answers in",
     REWRITTEN: "rewritten: what is sent to this port does not arrive here", UNKNOWN: "unknown"}
 
 
@@ -230,7 +230,7 @@ class MapCommand:
                 self._say("port %d is mapped by %s, %s" % (self._port, mapping.protocol, "for %d s" % mapping.lifetime_s
                                                            if mapping.lifetime_s else "for ever"))
             if self._announcer is not None:
-                self._announcer.mapped(mapping, self._gateway.ip)
+                self._announcer.mapped(mapping)
         if not lease.busy and self._gateway.ip is not None:
             self._complain(lease.error)
 
@@ -273,22 +273,17 @@ class _Announcer:
     def __init__(self, loop, publisher, port, dead, say):
         self._loop, self._publisher = loop, publisher
         self._dead, self._tell = dead, say
-        self._port, self._outside = port, None
+        self._outside = Outside(loop, port)
         self._mapping = self._timer = None
         self._looked = False
         self._said = ""
         self.ended = False
 
-    def mapped(self, mapping, gateway):
-        """There is another Mapping, at this gateway (text), or None."""
+    def mapped(self, mapping):
+        """There is another Mapping, or None."""
         self._stop()
         self._mapping, self._looked = mapping, False
         if mapping is not None:
-            try:
-                # This machine's firewall lets answers in, and who is announced is called where it has called.
-                self._outside = Outside(self._loop, self._port, links.route(gateway)[1])
-            except OSError:  # the way is gone again
-                return
             self._look()
         else:
             self._withdraw(lambda _: None)
@@ -342,8 +337,7 @@ class _Announcer:
             self._tell(text)
 
     def _stop(self):
-        if self._outside is not None:
-            self._outside.close()
+        self._outside.close()
         if self._timer is not None:
             self._timer.cancel()
 

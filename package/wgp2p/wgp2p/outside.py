@@ -1,8 +1,8 @@
 """Whether a port is reached from outside: publishers are asked to send to it, and what arrives here is looked at.
 
 A publisher sends from a port that nothing of ours ever went to (POST /api/probe, docs/protocol.md), so only a mapping,
-or a NAT that lets everybody in, brings the datagram here. The sockets are those of ears.py, beside WireGuard's: nothing
-is taken away from WireGuard, which drops what it does not know.
+or a NAT that lets everybody in, brings the datagram here. The socket is a raw one beside WireGuard's: it gets what our
+own firewall has let in, and nothing is taken away from WireGuard, which drops what it does not know.
 """
 import binascii
 
@@ -22,8 +22,8 @@ _MOST_MS = 30000  # who has not answered until then never will: its Link is clos
 class Probes(Ears):
     """Calls `heard(endpoint, datagram)` for every probe that comes to `port`, UDP's header included. OSError."""
 
-    def __init__(self, loop, port, heard, index):
-        Ears.__init__(self, loop, port, (_SIZE, int.from_bytes(MAGIC, "big")), _SIZE, heard, index)
+    def __init__(self, loop, port, heard):
+        Ears.__init__(self, loop, port, (_SIZE, int.from_bytes(MAGIC, "big")), _SIZE, heard)
 
 
 class _Way:
@@ -39,13 +39,11 @@ class _Way:
 
 
 class Outside:
-    """Looks at one external port after another; `port` is the one that WireGuard listens on here. `index`: what arrives
-    at this interface counts, whatever our own firewall makes of it, as it does for who only ever begins to talk; None:
-    what it lets in."""
+    """Looks at one external port after another; `port` is the one that WireGuard listens on here."""
 
-    def __init__(self, loop, port, index=None):
+    def __init__(self, loop, port):
         self._loop = loop
-        self._port, self._index = port, index
+        self._port = port
         self._probes = None
         self._ways, self._waiting = [], []
         self._external = self._done = self._timer = None
@@ -68,7 +66,7 @@ class Outside:
                        "another way" % ip)
         else:
             try:
-                self._probes = Probes(self._loop, self._port, self._heard, self._index)
+                self._probes = Probes(self._loop, self._port, self._heard)
             except OSError as error:
                 problem = "nothing can be heard here: " + words(error)
         if problem:
