@@ -9,6 +9,7 @@ import sys
 import time
 
 import netns
+import pytest
 import stock_router
 import wireguard_lab as wireguard
 from waiting import wait_for
@@ -61,6 +62,7 @@ def change_nat(lab, kind):
     return parse_endpoint(lab.peer("pub", "rem").endpoint)[1]
 
 
+@pytest.mark.long
 def test_what_each_nat_lets_in(make_lab):
     lab = make_lab(servers=2, devices=("open",))
     assert change_nat(lab, "open") == PORT

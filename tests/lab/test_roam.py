@@ -17,6 +17,7 @@ def connected(lab, client="cli0", device="rem"):
     return bool(peer.endpoint) and lab.seen_as(client) in peer.endpoint and peer.rx > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("networks", [("cone", "cone"), ("eim-shift", "cone"), ("cone", "eim-shift")],
                          ids="-".join)
 def test_busy_client_roams(make_lab, interpreter, networks):
