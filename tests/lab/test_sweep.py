@@ -70,7 +70,7 @@ def check_visits(visits, opened):
     print(opened.check())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_direct(make_lab, interpreter):
     """A client behind a symmetric NAT comes, goes to another, and comes back: sooner, since the network is known."""
     lab = make_lab(networks=("symmetric-block:512+300", "sequential"), apart=True)
