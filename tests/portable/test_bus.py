@@ -23,6 +23,22 @@ class Commands:
     def peers(self):
         return [{"name": "phone"}]
 
+    def history(self):
+        return {"slot": 900, "peers": [{"states": "-d"}]}
+
+    def mappings(self):
+        return [{"interface": "wg0"}]
+
+    def beacon(self, key):
+        if self.error is not None:
+            raise self.error
+        return {"beacon": key}
+
+    def token(self, label, token):
+        if self.error is not None:
+            raise self.error
+        return {}
+
     def doctor(self, done):
         done([{"code": "off", "level": "error"}])
 
@@ -68,21 +84,28 @@ def test_the_object():
     with Bench() as bench:
         bench.published()
         for method, wanted in (("status", bench.commands.status()), ("peers", {"peers": [{"name": "phone"}]}),
+                               ("mappings", {"mappings": [{"interface": "wg0"}]}),
+                               ("history", bench.commands.history()),
                                ("doctor", {"findings": [{"code": "off", "level": "error"}]}),
                                ("reload", {"warnings": ["warning: x"]})):
             assert bench.fake.invoke("wgp2p", method) == (wanted, OK), method
         assert bench.fake.invoke("wgp2p", "punch", {"peer": "phone"}) == ({"peer": "phone"}, OK)
         assert bench.fake.invoke("wgp2p", "punch", {"peer": 7}) == (None, INVALID_ARGUMENT)
+        assert bench.fake.invoke("wgp2p", "beacon", {"public_key": "x"}) == ({"beacon": "x"}, OK)
+        assert bench.fake.invoke("wgp2p", "token", {"subscriber": "", "token": "x"}) == ({}, OK)
+        assert bench.fake.invoke("wgp2p", "token", {"subscriber": "", "token": 7}) == (None, INVALID_ARGUMENT)
         assert bench.logged == []
 
 
 def test_refusals_say_why():
     with Bench() as bench:
         bench.published()
-        bench.commands.error = ValueError("no peer 'x'")
-        assert bench.fake.invoke("wgp2p", "punch", {"peer": "x"}) == ({"error": "no peer 'x'"}, INVALID_ARGUMENT)
-        bench.commands.error = Impossible("phone is excluded")
-        assert bench.fake.invoke("wgp2p", "punch", {"peer": "x"}) == ({"error": "phone is excluded"}, NOT_SUPPORTED)
+        for method, args in (("punch", {"peer": "x"}), ("beacon", {"public_key": "x"}),
+                             ("token", {"subscriber": "x", "token": "x"})):
+            bench.commands.error = ValueError("no peer 'x'")
+            assert bench.fake.invoke("wgp2p", method, args) == ({"error": "no peer 'x'"}, INVALID_ARGUMENT)
+            bench.commands.error = Impossible("phone is excluded")
+            assert bench.fake.invoke("wgp2p", method, args) == ({"error": "phone is excluded"}, NOT_SUPPORTED)
         bench.commands.error = config.ConfigError([config.Problem(True, "line 3", "is missing")])
         assert bench.fake.invoke("wgp2p", "reload") == (
             {"error": "the configuration is not used", "problems": ["error: line 3: is missing"]}, INVALID_ARGUMENT)

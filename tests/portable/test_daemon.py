@@ -8,7 +8,9 @@ from folders import new_folder
 from helpers import VirtualLoop, raises
 
 from wgp2p import config, control, daemon, exported, http, log, outside, portmap
-from wgp2p.files import write_private
+from wgp2p.beaconkey import beacon_of
+from wgp2p.control import Impossible
+from wgp2p.files import read_text, write_private
 from wgp2p.mapping import PCP, Mapping
 
 PUBLISHER = "config publisher '%s'\n option interface '%s'\n option port '%d'\n"
@@ -28,6 +30,13 @@ class FakeRole:
         self.entries = {key(3): None}
         self.device, self.listen_port = self, 51820
         self.places = []
+        self.now_in = {}
+
+    def states(self):
+        return self.now_in
+
+    def follow_anew(self, label):
+        self.told.append(label)
 
     def configure(self, found, sections):
         self.told.append("configure")
@@ -365,6 +374,71 @@ def test_other_requests():
         assert bench.ask("GET", "/peers") == (200, {"peers": []})
         assert bench.ask("GET", "/")[0] == 404 and bench.ask("GET", "/punch")[0] == 405
         assert bench.ask("POST", "/status")[0] == 405
+
+
+def test_history():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + SUBSCRIBER % ("c", "wg2", 2) + PEERS) as bench:
+        first, second = bench.daemon.subscribers["wg1"], bench.daemon.subscribers["wg2"]
+        assert bench.ask("GET", "/history") == (200, {"slot": 900, "peers": []})
+        first.now_in, second.now_in = {key(1): "direct"}, {key(3): "relay"}
+        bench.loop.advance(21000)
+        first.now_in, second.now_in = {key(1): "offline"}, {key(3): "relay"}
+        bench.loop.advance(1800000)
+        status, value = bench.ask("GET", "/history")
+        assert status == 200 and [(row["public_key"], row["name"], row["states"].lstrip("-"))
+                                  for row in value["peers"]] == sorted([
+                                      (key(1), "phone", "ooo"), (key(3), key(3)[:8] + "\u2026", "rrr")])
+        assert bench.ask("POST", "/history")[0] == 405
+        first.now_in, second.now_in = {key(2): "trying"}, {}
+        assert bench.ask("GET", "/history")[1]["peers"] == [
+            {"public_key": key(2), "name": "phone2", "states": "-" * 95 + "t"}], "it is asked, not only noted"
+
+
+def test_a_beacon_for_a_profile():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1)) as bench:
+        bench.daemon.config.main.keep_dir = bench.folder + "/keep"
+        write_private(bench.folder + "/keep/beacon.key", key(9) + "\n")
+        assert bench.daemon.beacon(key(1)) == {"beacon": beacon_of(bytes([9] * 32), key(1))}
+        for word in (None, 7, "", "phone", key(1) + "\n", key(1)[:-1], b"x", "\u00e9" * 44):
+            assert "public key" in str(raises(ValueError, bench.daemon.beacon, word)), word
+        write_private(bench.folder + "/keep/beacon.key", "nonsense\n")
+        assert "damaged" in str(raises(Impossible, bench.daemon.beacon, key(1)))
+    with Bench(PUBLISHER % ("a", "wg0", 80)) as bench:
+        bench.daemon.config.main.keep_dir = bench.folder + "/keep"
+        raises(Impossible, bench.daemon.beacon, key(1))
+        assert "keep" not in os.listdir(bench.folder), "a public server needs no beacons"
+
+
+TOKEN = "0123456789abcdef" * 4
+
+
+def test_a_token_is_taken():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + PUBLISHER % ("a", "wg0", 80)) as bench:
+        bench.daemon.config.main.keep_dir = bench.folder + "/keep"
+        for label in ("", "b"):
+            assert bench.daemon.token(label, TOKEN + label) == {}
+            assert read_text(bench.folder + "/keep/token", 100) == TOKEN + label + "\n"
+            assert bench.daemon.subscribers["wg1"].told.pop() == "b"
+        for label, token in ((None, TOKEN), ("a", TOKEN), ("wg1", TOKEN), (7, TOKEN), ("b", None), ("b", TOKEN[:31]),
+                             ("b", TOKEN + " " + TOKEN), ("b", TOKEN * 5), ("b", [TOKEN]), ("b", TOKEN + "\n")):
+            error = raises(ValueError, bench.daemon.token, label, token)
+            assert TOKEN[:31] not in str(error), error
+        assert read_text(bench.folder + "/keep/token", 100) == TOKEN + "b\n", "what was there stays"
+        assert bench.daemon.subscribers["wg1"].told == [] and not [text for text in bench.logged if TOKEN in text]
+
+
+def test_whose_token_it_is_must_be_clear():
+    with Bench(SUBSCRIBER % ("b", "wg1", 1) + SUBSCRIBER % ("c", "wg1", 2)) as bench:
+        keep = bench.daemon.config.main.keep_dir = bench.folder + "/keep"
+        assert "several" in str(raises(ValueError, bench.daemon.token, "", TOKEN))
+        assert "b and c" in str(raises(ValueError, bench.daemon.token, "b", TOKEN)), "one file for two publishers"
+        bench.daemon.config.subscribers[1].token_file = keep + "/other"
+        bench.daemon.token("c", TOKEN)
+        assert os.listdir(keep) == ["other"] and bench.roles[0].told == ["c"]
+        bench.daemon.config.subscribers[0].token = TOKEN
+        assert "option token" in str(raises(ValueError, bench.daemon.token, "b", TOKEN))
+    with Bench(PUBLISHER % ("a", "wg0", 80)) as bench:
+        raises(ValueError, bench.daemon.token, "", TOKEN)
 
 
 def test_switched_off():

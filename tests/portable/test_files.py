@@ -26,6 +26,14 @@ def chmod(path, bits):
         os.chmod(path, bits)
 
 
+def symlink(target, path):
+    """As chmod."""
+    if MICROPYTHON:
+        assert libc("i", "symlink", "ss")(target, path) == 0
+    else:
+        os.symlink(target, path)
+
+
 def mode(path):
     return os.stat(path)[0] & 0o777
 
@@ -109,6 +117,41 @@ def test_a_devices_token_is_made_once():
     path = files.device_token_path(keep, "router")
     assert path == keep + "/tokens/router" and mode(path) == 0o600 and mode(keep + "/tokens") == 0o700
     assert files.read_token(path) == token
+
+
+TOKEN = "secret-secret-secret-secret-secret"
+
+
+def test_a_token_is_written_in_place():
+    path = folder("token-new") + "/deep/token"
+    files.write_token(path, TOKEN)
+    assert mode(path) == 0o600 and files.read_token(path) == TOKEN
+    chmod(path, 0o640)
+    put(path, b"x" * 200)
+    inode = os.stat(path)[1]
+    files.write_token(path, TOKEN)
+    assert mode(path) == 0o640 and os.stat(path)[1] == inode, "where the folder is root's, nothing else is possible"
+    assert files.read_text(path, 100) == TOKEN + "\n", "and nothing is left of a longer one"
+
+
+def test_what_is_not_written_as_a_token():
+    place = folder("token-refused")
+    put(place + "/other", b"x")
+    for path, to in (("/link", "/other"), ("/dangling", "/nothing")):
+        symlink(place + to, place + path)
+        told = str(raises(ValueError, files.write_token, place + path, TOKEN))
+        assert "symbolic link" in told and "secret" not in told
+    assert files.read_text(place + "/other", 10) == "x" and not files.exists(place + "/nothing")
+    chmod(place + "/other", 0o644)
+    assert "chmod 600" in str(raises(ValueError, files.write_token, place + "/other", TOKEN))
+    assert files.read_text(place + "/other", 10) == "x", "nothing is written where everybody reads it"
+    files.make_folder(place + "/folder")
+    for path in ("/folder", "/other/token"):
+        told = str(raises(ValueError, files.write_token, place + path, TOKEN))
+        assert place + path in told and "secret" not in told, told
+    for token in [None, 7, TOKEN + "\n", TOKEN + "\u00e9"] + [str(data, "latin-1") for data in BAD_TOKENS[:6]]:
+        told = str(raises(ValueError, files.write_token, place + "/token", token))
+        assert "secret" not in told and not files.exists(place + "/token")
 
 
 BAD_TOKENS = (b"", b"short", b"x" * 31, b"x" * 257, b"x" * 2000, b"secret-secret-secret secret-secret-secret",

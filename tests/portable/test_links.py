@@ -33,6 +33,16 @@ def test_no_route_to_oneself_or_nowhere():
     raises(OSError, links.link_name, 999999)
 
 
+def test_the_mtu_is_the_systems():
+    try:
+        source = open("/sys/class/net/lo/mtu")
+    except OSError:
+        raise Skip("no /sys here")
+    assert links.mtu("lo") == int(source.read())
+    source.close()
+    assert raises(OSError, links.mtu, "nosuch0").args[0] == errno.ENODEV
+
+
 def heard(kind, length=24, protocol=4):
     route = struct.pack("8B", 2, length, 0, 0, 254, protocol, 0, 1) + bytes(4)
     return bool(passes(links.ROUTE_FILTER, netlink.message(kind, 0, 0, route)))
@@ -63,7 +73,7 @@ def test_what_no_kernel_says_is_an_oserror():
     real, netlink_socket.NetlinkSocket = netlink_socket.NetlinkSocket, Torn
     try:
         for ask, argument in ((links.route, "192.0.2.1"), (links.source_of, "192.0.2.1"), (links.addresses, None),
-                              (links.link_name, 1), (links.link_index, "lo")):
+                              (links.link_name, 1), (links.link_index, "lo"), (links.mtu, "lo")):
             assert raises(OSError, ask, argument).args[0] == errno.EIO
     finally:
         netlink_socket.NetlinkSocket = real

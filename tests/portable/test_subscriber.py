@@ -9,6 +9,8 @@ from helpers import FakeSweeper, Listener, VirtualLoop
 
 from wgp2p import config, link, log, subscriber
 from wgp2p.files import write_private
+from wgp2p.history import UNKNOWN
+from wgp2p.path import OFFLINE, TRYING
 from wgp2p.subscriber import Subscriber
 from wgp2p.wireguard import WireGuardError
 
@@ -469,6 +471,35 @@ def test_a_token_file_that_changes():
         assert not bench.stream.closed and [text for text in bench.logged if "errno 2" in text]
         shown = json.dumps(bench.subscriber.status()) + "".join(bench.logged)
         assert TOKEN not in shown and "xxxx" not in shown
+
+
+def test_a_token_that_is_given_to_us():
+    with Bench(lines=()) as bench:
+        path = bench.folder + "/token"
+        write_private(path, "x" * 64)
+        bench.subscriber.follow_anew("home")
+        bench.loop.advance(100)
+        assert bench.stream.headers["Authorization"] == "Bearer " + "x" * 64 and len(bench.client.open()) == 1
+        bench.stream.refuse(403, {"error": "the token is not that of this WireGuard peer"})
+        tries = len(bench.client.streams)
+        bench.subscriber.follow_anew("home")
+        bench.loop.advance(100)
+        assert len(bench.client.streams) > tries, "the same one: it may be right by now"
+        write_private(path, TOKEN)
+        bench.subscriber.follow_anew("home")
+        bench.loop.advance(100)
+        assert bench.stream.headers["Authorization"] == "Bearer " + TOKEN and len(bench.client.open()) == 1
+
+
+def test_the_states_of_the_peers():
+    with Bench() as bench:
+        assert bench.subscriber.states() == {PHONE: OFFLINE, LAPTOP: OFFLINE}, "and not of the public server"
+        bench.say(row(PHONE, OLD))
+        bench.loop.advance(100)
+        assert bench.subscriber.states() == {PHONE: TRYING, LAPTOP: OFFLINE}
+        bench.wireguard.remove("wg0")
+        bench.loop.advance(3000)
+        assert bench.subscriber.states() == {PHONE: UNKNOWN, LAPTOP: UNKNOWN}
 
 
 # -- the public server ------------------------------------------------------------------------------------------

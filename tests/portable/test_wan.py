@@ -44,9 +44,11 @@ class Bench:
         self.devices = {"eth1": (3, ["100.64.0.2", "fe80::1"]), "br-lan": (2, ["192.168.1.1"])}
         self.routes, self.flows, self.routed = {}, [], []
         self.translated, self.no_flows = True, None
-        self._real = (links.route, links.addresses, links.link_index, flows.find, flows.delete, firewall.Firewall,
-                      firewall.others_translate, log.info, log.warning)
+        self.sizes = {}  # where it is not 1500
+        self._real = (links.route, links.addresses, links.link_index, links.mtu, flows.find, flows.delete,
+                      firewall.Firewall, firewall.others_translate, log.info, log.warning)
         links.route, links.addresses, links.link_index = self._route, self._addresses, self._index
+        links.mtu = lambda name: self.sizes.get(name, 1500)
         flows.find, flows.delete = self._find, self.deleted.extend
         firewall.Firewall, firewall.others_translate = Guard, self._translated
         log.info = log.warning = self.logged.append
@@ -55,8 +57,8 @@ class Bench:
         return self
 
     def __exit__(self, *_):
-        (links.route, links.addresses, links.link_index, flows.find, flows.delete, firewall.Firewall,
-         firewall.others_translate, log.info, log.warning) = self._real
+        (links.route, links.addresses, links.link_index, links.mtu, flows.find, flows.delete,
+         firewall.Firewall, firewall.others_translate, log.info, log.warning) = self._real
 
     def _route(self, ip):
         self.routed.append(ip)
@@ -105,8 +107,8 @@ def test_the_route_says_which_it_is():
         assert bench.guard.wanted == []
         bench.settle()
         assert bench.routed == ["203.0.113.10"]
-        assert bench.wan.status() == {"device": ["eth1"], "address": ["100.64.0.2"], "preserve": True, "at_home": [],
-                                      "problem": ""}
+        assert bench.wan.status() == {"device": ["eth1"], "address": ["100.64.0.2"], "mtu": 1500, "preserve": True,
+                                      "at_home": [], "problem": ""}
         assert len(bench.guard.wanted) == 1 and 'oifname { "eth1" }' in bench.guard.wanted[0]
         assert bench.nudges == [], "the first look is no change"
 
@@ -122,6 +124,20 @@ def test_no_server_and_the_option():
     with Bench(rows=[]) as bench:
         bench.settle()
         assert bench.guard.wanted == [""] and bench.routed == []
+
+
+def test_the_smallest_mtu_counts():
+    with Bench(wan=["pppoe-wan", "eth1", "gone"]) as bench:
+        bench.devices["pppoe-wan"] = (7, ["198.51.100.7"])
+        bench.sizes["pppoe-wan"] = 1492
+        bench.settle()
+        assert bench.wan.status()["mtu"] == 1492
+        bench.sizes["pppoe-wan"] = 1480
+        bench.change()
+        assert bench.wan.status()["mtu"] == 1480
+        bench.devices.clear()
+        bench.change()
+        assert bench.wan.status()["mtu"] is None
 
 
 def test_a_server_through_the_tunnel_is_no_uplink():

@@ -1,6 +1,7 @@
 """The ubus object `wgp2p`, its events, and procd's hotplug: what OpenWrt sees of the daemon.
 
-    ubus -v list wgp2p          the object and its methods: status, peers, mappings, punch, reload, doctor
+    ubus -v list wgp2p          the object and its methods: status, peers, mappings, history, doctor, punch,
+                                reload, beacon, token
     ubus listen wgp2p.peer      an event when a path or this device's public address changes
     /etc/hotplug.d/wgp2p/       run by procd, as root, when the public address changes
 
@@ -48,9 +49,13 @@ class Bus:
         self._ubus.add_object(OBJECT, [
             ("status", [], lambda request: request.reply(self._commands.status())),
             ("peers", [], lambda request: request.reply({"peers": self._commands.peers()})),
-            ("punch", [("peer", "string")], self._punch),
-            ("reload", [], self._reload),
             ("mappings", [], lambda request: request.reply({"mappings": self._commands.mappings()})),
+            ("history", [], lambda request: request.reply(self._commands.history())),
+            ("punch", [("peer", "string")], self._does(self._commands.punch, "peer")),
+            ("beacon", [("public_key", "string")], self._does(self._commands.beacon, "public_key")),
+            ("token", [("subscriber", "string"), ("token", "string")],
+             self._does(self._commands.token, "subscriber", "token")),
+            ("reload", [], self._reload),
             ("doctor", [], lambda request: self._commands.doctor(
                 lambda findings: request.reply({"findings": findings})))], self._done("the object " + OBJECT))
         self._ubus.listen("network.interface", lambda name, data: self._interface_event(),
@@ -82,13 +87,16 @@ class Bus:
 
     # -- what is asked of us ----------------------------------------------------------------------------
 
-    def _punch(self, request):
-        try:
-            request.reply(self._commands.punch(request.args.get("peer")))
-        except ValueError as error:
-            request.reply({"error": str(error)}, INVALID_ARGUMENT)
-        except Impossible as error:
-            request.reply({"error": str(error)}, NOT_SUPPORTED)
+    def _does(self, command, *names):
+        def asked(request):
+            try:
+                request.reply(command(*[request.args.get(name) for name in names]))
+            except ValueError as error:
+                request.reply({"error": str(error)}, INVALID_ARGUMENT)
+            except Impossible as error:
+                request.reply({"error": str(error)}, NOT_SUPPORTED)
+
+        return asked
 
     def _reload(self, request):
         try:

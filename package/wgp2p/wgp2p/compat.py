@@ -184,6 +184,10 @@ if MICROPYTHON:
         if _libc.func("i", "link", "ss")(old, new):
             raise OSError(os.errno())
 
+    def is_symlink(path):
+        """Whether this name is a symbolic link, wherever it leads."""
+        return _libc.func("l", "readlink", "sPL")(path, bytearray(1), 1) >= 0
+
     def sync(out):
         """What was written to an open file is on the disk when this returns."""
         out.flush()
@@ -196,6 +200,7 @@ if MICROPYTHON:
             raise OSError(os.errno())
 else:
     link = os.link
+    is_symlink = os.path.islink
 
     def sync(out):
         """What was written to an open file is on the disk when this returns."""

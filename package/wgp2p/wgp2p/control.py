@@ -1,6 +1,6 @@
 """The control socket: a UNIX socket (mode 0600) that speaks the same HTTP and JSON as the publisher's API.
 
-GET /status, /peers, /doctor; POST /punch {"peer": …}, /reload (docs/protocol.md, "Control socket").
+GET /status, /peers, /history, /doctor; POST /punch {"peer": …}, /reload (docs/protocol.md, "Control socket").
 """
 import errno
 
@@ -22,8 +22,8 @@ def refusal(error):
 
 
 class Control:
-    """Serves what `commands` can do: `status()`, `peers()`, `doctor(done)`, `punch(word)`, `reload()` as daemon.Daemon
-    has them. Raises ValueError when the socket cannot be."""
+    """Serves what `commands` can do: `status()`, `peers()`, `history()`, `doctor(done)`, `punch(word)`, `reload()` as
+    daemon.Daemon has them. Raises ValueError when the socket cannot be."""
 
     def __init__(self, loop, path, commands):
         self._commands = commands
@@ -36,7 +36,8 @@ class Control:
         self._server = Server(loop, listener, self._request, Limits())
 
     def _request(self, request, connection):
-        routes = {("GET", "/status"): self._status, ("GET", "/peers"): self._peers, ("GET", "/doctor"): self._doctor,
+        routes = {("GET", "/status"): self._status, ("GET", "/peers"): self._peers,
+                  ("GET", "/history"): self._history, ("GET", "/doctor"): self._doctor,
                   ("POST", "/punch"): self._punch, ("POST", "/reload"): self._reload}
         route = routes.get((request.method, request.path))
         if route is None:
@@ -50,6 +51,9 @@ class Control:
 
     def _peers(self, request, connection):
         connection.reply(200, {"peers": self._commands.peers()})
+
+    def _history(self, request, connection):
+        connection.reply(200, self._commands.history())
 
     def _doctor(self, request, connection):
         self._commands.doctor(lambda findings: connection.reply(200, {"findings": findings}))

@@ -3,14 +3,16 @@ and hooks.
 """
 from . import VERSION, config, doctor, log, process
 from .addr import parse_endpoint
+from .beaconkey import BeaconKeyError, beacon_key, beacon_of
 from .bus import Bus
 from .compat import SIGHUP, SIGINT, SIGTERM, Signals, tune_heap, unix_s, utf8
 from .control import Control, Impossible
 from .exported import read as read_profiles
 from .exported import stale
-from .files import make_folder, read_text
+from .files import make_folder, read_text, token_path, write_token
 from .firewall import FirewallError, delete_table
 from .flows import FlowsError
+from .history import SLOT_S, History
 from .hooks import Hooks
 from .links import LinkWatch
 from .loop import READ
@@ -25,6 +27,8 @@ from .wireguard import open_backend
 CONFIG_LIMIT = 1 << 20
 _TUNE_HEAP_MS = 10000
 _CLOSE_MS = 3000
+_HISTORY_MS = 20000
+_parse_key = config.SCHEMA["peer"]["public_key"][0]
 
 
 def load_config(path, state_dir=None):
@@ -71,10 +75,22 @@ class Daemon:
         loop.watch(self._signals.fd, READ, self._signalled)
         log.info("wgp2p %s started" % VERSION)
         self._arrange()
+        self._history = History(loop.now())
+        self._remember()
 
     def _tune_heap(self):
         tune_heap()
         self._loop.call_later(_TUNE_HEAP_MS, self._tune_heap)
+
+    def _remember(self):
+        self._take_paths()
+        self._loop.call_later(_HISTORY_MS, self._remember)
+
+    def _take_paths(self):
+        paths = {}
+        for role in self.subscribers.values():
+            paths.update(role.states())
+        self._history.take(self._loop.now(), paths)
 
     def _warn(self):
         for problem in self.config.problems:
@@ -282,6 +298,37 @@ class Daemon:
                                         "cannot be called: no endpoint of it is known here"))
         return {"peer": self.config.name(key), "public_key": key}
 
+    def beacon(self, key):
+        """The public key of the beacon of the client with this public key, for its profile. ValueError, Impossible."""
+        _parse_key(key)
+        if not self.subscribers:
+            raise Impossible("no subscriber section is switched on: beacons are of a remote device's clients")
+        try:
+            return {"beacon": beacon_of(beacon_key(self.config.main.keep_dir), key)}
+        except BeaconKeyError as error:
+            raise Impossible(str(error))
+
+    def token(self, label, token):
+        """Take this token for the subscriber section of this name ("" means the only one), and connect with it at once.
+        ValueError, in words without the token."""
+        found = [values for values in self.config.subscribers if label in ("", values.label)]
+        if len(found) != 1:
+            raise ValueError("%s: say which subscriber section of %s is meant" % (
+                "there are several" if found else "no such section is switched on", self._config_path))
+        values, keep_dir = found[0], self.config.main.keep_dir
+        if values.token:
+            raise ValueError("section %s has option token, which counts: take it out of %s" % (
+                values.label, self._config_path))
+        path = token_path(keep_dir, values)
+        for other in self.config.subscribers:
+            if other is not values and not other.token and token_path(keep_dir, other) == path:
+                raise ValueError("sections %s and %s have the same token file: give each its own, with option "
+                                 "token_file" % (values.label, other.label))
+        write_token(path, token)
+        log.info("publisher %s: a new token is in %s" % (values.label, path))
+        self.subscribers[values.interface].follow_anew(values.label)
+        return {}
+
     def _keys(self):
         keys = []
         for subscriber in self.subscribers.values():
@@ -310,6 +357,13 @@ class Daemon:
                              "seen_age": peer["seen_age"], "keepalive": peer["persistent_keepalive"] or 0,
                              "rx_bytes": peer["rx_bytes"], "tx_bytes": peer["tx_bytes"]})
         return rows
+
+    def history(self):
+        """The paths of the last day: one letter for each slot of `slot` seconds, the newest last (history.py)."""
+        self._take_paths()
+        states = self._history.states()
+        return {"slot": SLOT_S, "peers": [{"public_key": key, "name": self.config.name(key), "states": states[key]}
+                                          for key in sorted(states)]}
 
     def mappings(self):
         """What status says of each section of mappings."""

@@ -1,7 +1,7 @@
 """Small files of our own: written whole or not at all, readable by the daemon's user only. Tokens live in such."""
 import os
 
-from .compat import give, random_bytes, sync, umask, utf8
+from .compat import give, is_symlink, random_bytes, sync, umask, utf8
 from .config import is_token
 
 _PIECE = 4096
@@ -103,6 +103,41 @@ def new_token():
     return "".join(["%02x" % byte for byte in random_bytes(32)])
 
 
+def token_path(keep_dir, values):
+    """Where the remote device has the token of a subscriber section (config.Values)."""
+    return values.token_file or keep_dir + "/token"
+
+
+def write_token(path, token):
+    """Put this token into a file, which keeps its owner and mode; one that is not there is made as write_private does.
+    In place: on a router it may be root's, in a folder where only root may put another one there. ValueError says in
+    words why not, without the token."""
+    if not isinstance(token, str) or not is_token(token):
+        raise ValueError("a token has 32 to 256 characters, no spaces: copy it as `wgp2p token` shows it")
+    if is_symlink(path):
+        raise ValueError("the token file %s is a symbolic link: not written" % path)
+    try:
+        if not exists(path):
+            return write_private(path, token + "\n")
+        mode = os.stat(path)[0]
+        if mode & 0o170000 != 0o100000:
+            raise ValueError("the token file %s is no regular file: not written" % path)
+        _check_mode(path, mode)
+        out = open(path, "wb")
+        try:
+            out.write((token + "\n").encode())
+            sync(out)
+        finally:
+            out.close()
+    except OSError as error:
+        raise ValueError("cannot write the token file %s (errno %d)" % (path, error.args[0]))
+
+
+def _check_mode(path, mode):
+    if mode & 0o007:
+        raise ValueError("token file %s is open to every user of this machine: chmod 600 it" % path)
+
+
 def read_token(path):
     """The token in a file. ValueError says in words what is wrong with it; the token itself is in no message."""
     try:
@@ -114,8 +149,7 @@ def read_token(path):
         raise ValueError("token file %s: %s" % (path, error))
     if not is_token(text):
         raise ValueError("token file %s holds no token (32 to 256 characters, no spaces)" % path)
-    if mode & 0o007:
-        raise ValueError("token file %s is open to every user of this machine: chmod 600 it" % path)
+    _check_mode(path, mode)
     return text
 
 

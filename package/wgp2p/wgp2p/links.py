@@ -15,7 +15,7 @@ _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _IFINFO_SIZE, _IFADDR_SIZE, _ROUTE_SIZE = 16, 8, 12
 _HEAD_SIZE = 16 + _IFINFO_SIZE
 _IFF_UP = 1
-_IFLA_IFNAME = 3
+_IFLA_IFNAME, _IFLA_MTU = 3, 4
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
 _UNICAST = 1
@@ -53,9 +53,27 @@ def link_index(name):
         netlink.skip(start, end, _IFINFO_SIZE)
         found.append(struct.unpack_from(ORDER + "i", data, start + 4)[0])
 
+    _ask_link(name, take)
+    return found[0]
+
+
+def mtu(name):
+    """The size in bytes of the largest packet that fits through the interface with this name. Raises OSError (ENODEV
+    when there is none)."""
+    found = []
+
+    def take(data, start, end):
+        for kind, one, other in netlink.attributes(data, netlink.skip(start, end, _IFINFO_SIZE), end):
+            if kind == _IFLA_MTU:
+                found.append(netlink.read_unsigned(data, one, other, 4))
+
+    _ask_link(name, take)
+    return found[0]
+
+
+def _ask_link(name, take):
     _ask(lambda sequence: netlink.message(_GETLINK, netlink.REQUEST | netlink.ACK, sequence,
                                           bytes(_IFINFO_SIZE) + netlink.string(_IFLA_IFNAME, name)), take)
-    return found[0]
 
 
 def link_name(index):

@@ -2,7 +2,7 @@
 the DNS, which is asked when it does not answer any more.
 """
 from . import addr, log
-from .files import read_token
+from .files import read_token, token_path
 from .handshake import call
 from .link import Link
 from .registry import age_s
@@ -175,4 +175,4 @@ class PublicServer:
 
 def _token(values, keep_dir):
     """The token of a subscriber section. ValueError."""
-    return values.token or read_token(values.token_file or keep_dir + "/token")
+    return values.token or read_token(token_path(keep_dir, values))

@@ -3,6 +3,7 @@ machine decides. One for each WireGuard interface, with a Link for each publishe
 """
 from . import addr, log, probe
 from .compat import random_below, unix_s
+from .history import UNKNOWN
 from .links import addresses
 from .path import DIRECT, RELAY, STATIC, TRYING, Options, Path
 from .public_server import PublicServer
@@ -386,6 +387,13 @@ class Subscriber:
                         "seen_age": age_s(now, path.rx_ms)})
         return row
 
+    def states(self):
+        """The path of each peer but the public servers: {key: path.DIRECT or another}, history.UNKNOWN while WireGuard
+        cannot be read."""
+        servers = self._server_keys()
+        return dict([(key, UNKNOWN if self.problem else self.paths[key].state) for key in self.paths
+                     if key not in servers])
+
     def server_endpoints(self):
         """Where WireGuard here sends to for each public server, as far as it knows."""
         peers = self.device.peers if self.device is not None else {}
@@ -395,6 +403,11 @@ class Subscriber:
         """Where publishers see this device: endpoints."""
         links = [self.servers[label].link for label in sorted(self.servers)]
         return [link.you for link in links if link is not None and link.you]
+
+    def follow_anew(self, label):
+        """Connect to this publisher at once, with the token that its file has now."""
+        self.configure(self.config, self.sections)
+        self.servers[label].hurry()
 
     def connected_links(self):
         """The Links to publishers that are connected."""

@@ -24,6 +24,7 @@ class Wan:
         self._rows, self._text = None, None
         self._state = None  # what an uplink is known by; None before the first look
         self._devices, self._addresses, self._own = [], [], []
+        self._mtu = None  # the smallest of the uplinks', bytes
         self._guarded = []  # the devices that rules are for: the last known while there is no uplink
         self._problem = None
         self._again = True  # look, even when no fact of ours has changed
@@ -90,12 +91,14 @@ class Wan:
                     routes.add(found)
         self._devices = sorted(self._main.wan or set([found[0] for found in routes]))
         self._guarded = self._devices or self._guarded
-        found = []
+        found, sizes = [], []
         for device in self._devices:
             try:
                 found += links.addresses(links.link_index(device))
+                sizes.append(links.mtu(device))
             except OSError:
                 pass  # not there at present
+        self._mtu = min(sizes) if sizes else None
         self._addresses = sorted([ip for ip in found if addr.is_unicast(ip)])
         # IPv6 addresses come and go by themselves; the one that is used is the route's.
         return sorted(routes, key=str), [ip for ip in self._addresses if ":" not in ip]
@@ -165,7 +168,8 @@ class Wan:
     def status(self):
         """What `wgp2p status --json` says of the uplink."""
         text = self._text or ""
-        return {"device": self._devices, "address": self._addresses, "preserve": "chain srcnat" in text,
+        return {"device": self._devices, "address": self._addresses, "mtu": self._mtu,
+                "preserve": "chain srcnat" in text,
                 "at_home": [addr.format_endpoint(row[0], row[1]) for row in self._homes()
                             if "chain dstnat" in text],
                 "problem": self._firewall.problem or self._problem or ""}
