@@ -34,8 +34,8 @@ def mapping(external, verdict="open to this server", forward=None):
 
 class Desk:
     """A remote device on which commands are given. `seen`: where the public server sees it, `others`: where another
-    one does; `mappings`: rows of the port mapping helper for wg0; `answer`: the daemon's, when it is text;
-    `reloads`: how often it was told of a change."""
+    one does; `mappings`: rows of the port mapping helper for wg0; `wan`: of the status; `answer`: the daemon's, when it
+    is text; `reloads`: how often it was told of a change."""
 
     def __init__(self, sections=SUBSCRIBER, conf=CONF):
         self.folder = new_folder()
@@ -49,7 +49,7 @@ class Desk:
         self.wireguard.close = lambda: None
         self.programs = Programs()
         self.seen, self.others, self.answer = "203.0.113.9:51820", None, None
-        self.mappings = []
+        self.mappings, self.wan = [], {"device": []}
         self.reloads, self.routes = 0, {}
 
     def run(self, *words, **options):
@@ -77,7 +77,7 @@ class Desk:
     def _ask(self):
         if self.answer is not None:
             return self.answer
-        return {"subscribers": [
+        return {"wan": self.wan, "subscribers": [
             {"interface": "wg1", "publishers": [{"name": "vps", "you": "198.51.100.1:1"}]},
             {"interface": "wg0", "publishers": [{"name": "none", "you": None}, {"name": "other", "you": self.others},
                                                 {"name": "vps", "you": self.seen}]}],
@@ -227,11 +227,29 @@ def test_other_kinds():
     out, _ = desk.run("profile", "phone", "--classic")
     assert lines(out)[7:] == ["PublicKey = " + DEVICE, "Endpoint = 203.0.113.9:51820",
                               "AllowedIPs = 10.7.0.2/32, 192.168.1.0/24", "PersistentKeepalive = 25"]
-    desk.answer = "the daemon is not asked"
+    desk.answer = "the daemon does not answer"
     out, _ = desk.run("profile", "phone", "--proxied", address="10.8.0.3")
     assert lines(out)[1] == "Address = 10.8.0.3/32"
     assert lines(out)[3:] == ["PublicKey = " + SERVER, "Endpoint = vpn.example.org:51820",
                               "AllowedIPs = 10.7.0.1/32, 10.7.0.2/32, 192.168.1.0/24", "PersistentKeepalive = 25"]
+
+
+def test_the_mtu_of_the_line():
+    desk = Desk()
+    for wan, mtu in (({"mtu": 1492}, "\nMTU = 1412\n"), ({"mtu": 1500}, "\nMTU = 1420\n"), ({"mtu": None}, ""),
+                     ({}, "")):
+        desk.wan = wan
+        out = desk.run("profile", "phone")[0] if "phone" in desk.run("list")[0] else desk.run("add", "phone")[0]
+        assert mtu in out and ("MTU" in out) == bool(mtu)
+    desk.wan = {"mtu": 1492}
+    assert "MTU = 1412\n" in desk.run("profile", "phone", "--proxied")[0]
+    desk.answer = "the daemon does not answer"
+    assert "MTU" not in desk.run("profile", "phone", "--proxied")[0]
+
+
+def test_a_port_that_a_client_of_the_page_has_is_taken():
+    desk = Desk(SUBSCRIBER + "config peer\n\toption public_key '%s'\n\toption listen_port '36906'\n" % key(9))
+    assert "ListenPort = 36907\n" in desk.run("add", "phone")[0]
 
 
 def test_the_servers_endpoint():

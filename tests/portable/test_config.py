@@ -45,7 +45,7 @@ DEFAULTS = {
     "portmap": {"enabled": True, "interface": "wg0", "protocol": "auto", "gateway": None, "lifetime": 7200,
                 "forward": []},
     "peer": {"public_key": key(1), "name": None, "exclude": False, "device": False, "client": [], "keepalive": None,
-             "path": "auto"},
+             "path": "auto", "listen_port": None, "profile_endpoint": None},
 }
 
 
@@ -123,6 +123,9 @@ GOOD = {
     ("portmap", "forward"): [("51821:192.168.1.20", [(51821, "192.168.1.20", 51821)]),
                              ("51821:192.168.1.20:51820", [(51821, "192.168.1.20", 51820)])],
     ("peer", "path"): [("auto", "auto"), ("direct", "direct"), ("relay", "relay")],
+    ("peer", "listen_port"): [("1", 1), ("65535", 65535)],
+    ("peer", "profile_endpoint"): [("Home.example.org.:51820", "Home.example.org:51820"),
+                                   ("192.0.2.1:1", "192.0.2.1:1"), ("[2001:DB8:0::1]:51820", "[2001:db8::1]:51820")],
 }
 BAD = {
     ("wgp2p", "log_level"): ("Info", "all", "4"),
@@ -169,6 +172,9 @@ BAD = {
     ("peer", "client"): NAMES_BAD,
     ("peer", "keepalive"): ("0", "121"),
     ("peer", "path"): ("Relay", "static"),
+    ("peer", "listen_port"): ("0", "65536", "x"),
+    ("peer", "profile_endpoint"): ("192.0.2.1", "192.0.2.1:0", "host:65536", "2001:db8::1:5", "[host]:5", ":5",
+                                   "a b:5"),
 }
 
 

@@ -541,6 +541,29 @@ def test_profiles_that_lead_elsewhere():
         assert told[4]["interface"] is None and told[5][1] == "INTERFACE=", "of a forward alone"
 
 
+def test_profiles_of_the_page_that_lead_elsewhere():
+    peers = "config peer\n option public_key '%s'\n option name 'my phone'\n option profile_endpoint '%s'\n" \
+        "config peer\n option public_key '%s'\n option profile_endpoint 'home.example.org:51820'\n" \
+        "config peer\n option public_key '%s'\n option name 'tablet'\n"
+    with Bench(SUBSCRIBER % ("b", "wg1", 1)) as bench:
+        text = " option keep_dir '%s'\n" % bench.folder + SUBSCRIBER % ("b", "wg1", 1)
+        exported.note(bench.folder, "my phone", "198.51.100.9:51820")
+        exported.note(bench.folder, "tablet", "198.51.100.9:51820")
+        bench.roles[0].places = ["198.51.100.7:51820"]
+        bench.write(text + peers % (key(1), "198.51.100.7:51820", key(2), key(3)))
+        bench.ask("POST", "/reload")
+        assert bench.ask("GET", "/status")[1]["stale_profiles"] == ["tablet"], "the page's word counts"
+        bench.write(text + peers % (key(1), "198.51.100.9:51820", key(2), key(3)))
+        bench.ask("POST", "/reload")
+        bench.roles[0].places = ["198.51.100.7:4711"]
+        names = bench.ask("GET", "/status")[1]["stale_profiles"]
+        assert names == sorted(["my phone", "tablet", key(2)[:8] + "\u2026"])
+        bench.daemon.address_changed(bench.roles[0], Link, None)
+        told = bench.things["Bus"].told
+        assert told[0]["stale_profiles"] == names
+        assert told[1][-1] == "STALE_PROFILES=" + " ".join(names).replace("my phone", "my_phone")
+
+
 def test_netifd_and_a_lost_ubusd():
     with Bench(SUBSCRIBER % ("b", "wg1", 1)) as bench:
         bus = bench.things["Bus"]

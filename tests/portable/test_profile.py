@@ -69,6 +69,16 @@ def test_proxied():
                             "AllowedIPs": "10.7.0.1/32, 10.7.0.2/32, 192.168.1.0/24", "PersistentKeepalive": "25"}]
 
 
+def test_the_mtu():
+    assert "\nListenPort = 36906\nMTU = 1412\nDNS = 10.7.0.1\n" in make(PROXIED, mtu=1412, dns=("10.7.0.1",))
+    for kind in (ONE, CLASSIC):
+        assert make(kind, mtu=1280).replace("MTU = 1280\n", "") == make(kind) == make(kind, mtu=None)
+    for bad in (0, -1, 1279, 1421):
+        assert "MTU" in str(raises(ProfileError, lambda: make(ONE, mtu=bad)))
+    for line, mtu in ((None, None), (1500, 1420), (1492, 1412), (9000, 1420), (1360, 1280), (1359, 1280), (576, 1280)):
+        assert profile.tunnel_mtu(line) == mtu, line
+
+
 def test_ipv6_and_dns():
     text = make(ONE, Remote(key(1), "[2001:DB8:0::1]:51820", ["fd00:7::1"]),
                 Remote(key(2), "[2001:db8::2]:4500", ["fd00:7::2/128", "::/0"]),

@@ -14,7 +14,7 @@ CONFIG, PROTOCOL, ARCHITECTURE, BY_HAND, README, CHANGELOG = [
     (PROJECT / name).read_text() for name in ("docs/config.md", "docs/protocol.md", "docs/architecture.md",
                                               "docs/by-hand.md", "README.md", "CHANGELOG.md")]
 TYPES = {"_boolean": "boolean", "_interface": "interface", "_ip": "IP address", "_ipv4": "IPv4 address",
-         "_forward": "forward", "_key": "public key", "_path": "path",
+         "_forward": "forward", "_endpoint": "endpoint", "_key": "public key", "_path": "path",
          "_name": "name", "_token": "token", "_host": "host"}
 
 

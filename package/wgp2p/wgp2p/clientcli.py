@@ -92,7 +92,8 @@ class ClientCommand:
         own = place.networks()
         self._find_addresses(record, device, place, own)
         records = self._records.all()
-        record.listen_port = free_port(records, [device.listen_port])
+        record.listen_port = free_port(records, [device.listen_port] + [
+            peer.listen_port for peer in self._config.peers.values()])
         record.private_key, record.public_key = new_keys(self._loop)
         text = self._text(ONE, record, device, own)  # all that can be wrong is found before anything is changed
         self._records.save(record)
@@ -233,12 +234,11 @@ class ClientCommand:
             return server.endpoint
         return "%s:%d" % ("[%s]" % host if ":" in host else host, addr.parse_endpoint(server.endpoint)[1])
 
-    def _device_endpoint(self, record, device):
+    def _device_endpoint(self, record, device, status):
         """Where clients find this device: what was given, or where a mapping was seen to lead here, or where the public
-        server sees it. ClientError."""
+        server sees it, both by the daemon's status (as `ask` gives it). ClientError."""
         if record.endpoint:
             return record.endpoint
-        status = self._ask()
         if not isinstance(status, dict):
             raise ClientError("%s. Start wgp2p, which knows this device's public endpoint, or say it: "
                               "--endpoint HOST:PORT" % status)
@@ -273,7 +273,9 @@ class ClientCommand:
         peer = self._server_peer(record.interface, device)
         server = Remote(peer.key, self._server_endpoint(record, peer),
                         hosts([self._sections(record.interface)[0].publisher]))
-        endpoint = "" if kind == PROXIED else self._device_endpoint(record, device)
+        status = self._ask()
+        mtu = profile.tunnel_mtu(status["wan"].get("mtu")) if isinstance(status, dict) else None
+        endpoint = "" if kind == PROXIED else self._device_endpoint(record, device, status)
         if endpoint:
             self._note(record.name, endpoint)
         ours = Remote(device.public_key, endpoint,
@@ -282,7 +284,7 @@ class ClientCommand:
         if kind == ONE:
             beacon = beacon_of(beacon_key(self._config.main.keep_dir), record.public_key)
         return profile.profile(kind, record.private_key, record.addresses, record.listen_port, server, ours, beacon,
-                               record.dns)
+                               record.dns, mtu=mtu)
 
     def _server_script(self, record, device):
         return profile.server_script(record.name, record.public_key, hosts(record.addresses), device.public_key)

@@ -132,6 +132,20 @@ def _ipv4(text):
     return ip
 
 
+def _endpoint(text):
+    """HOST:PORT with a name, an IPv4 address or an IPv6 address in brackets."""
+    host, _, port = text.rpartition(":")
+    try:
+        if host.startswith("["):
+            return addr.canonical_endpoint(text)
+        if ":" not in host:
+            # Port and address are checked as those of an endpoint; a name is put in the address's place.
+            return "%s:%d" % (_host(host), addr.parse_endpoint("192.0.2.1:" + port)[1])
+    except ValueError:
+        pass
+    raise ValueError("must be HOST:PORT or [IPv6]:PORT")
+
+
 def _forward(text):
     """(port outside, address in the LAN, port there) of `51821:192.168.1.20` or `51821:192.168.1.20:51820`."""
     try:
@@ -199,6 +213,8 @@ SCHEMA = {
         "client": (_name, None, _LIST),
         "keepalive": (_integer(1, 120), None, False),
         "path": (_choice("auto", "direct", "relay"), "auto", False),
+        "listen_port": (_integer(1, 65535), None, False),
+        "profile_endpoint": (_endpoint, None, False),
     },
 }
 

@@ -212,7 +212,7 @@ class Daemon:
         for prefix, place in (("", endpoint), ("PREVIOUS_", previous)):
             ip, number = parse_endpoint(place) if place else ("", "")
             words += ["%sADDRESS=%s" % (prefix, ip), "%sPORT=%s" % (prefix, number)]
-        words.append("STALE_PROFILES=" + " ".join(names))
+        words.append("STALE_PROFILES=" + " ".join([name.replace(" ", "_") for name in names]))
         if not self._bus.hotplug(words):
             self._hooks.tell(words)
 
@@ -222,7 +222,11 @@ class Daemon:
             endpoints += role.seen_at()
         for portmap in self.portmaps.values():
             endpoints += portmap.endpoints()
-        return stale(read_profiles(self.config.main.keep_dir), endpoints)
+        profiles = read_profiles(self.config.main.keep_dir)
+        for key in self.config.peers:
+            if self.config.peers[key].profile_endpoint:
+                profiles[self.config.name(key)] = self.config.peers[key].profile_endpoint
+        return stale(profiles, endpoints)
 
     def _mapped(self, interface, port, before, after):
         """A Portmap's `changed`."""

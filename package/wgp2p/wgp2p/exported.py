@@ -2,7 +2,7 @@
 nowhere, and nobody sees it in them: so it is noted when a profile is given out, and compared ever after.
 
 KEEP_DIR/profiles.json has the clients' names and that endpoint, no key. `wgp2p client` writes it as root, the daemon
-reads it.
+reads it. What the LuCI page gives out is in the option profile_endpoint of the client's peer section.
 """
 import json
 

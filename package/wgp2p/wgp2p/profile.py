@@ -11,7 +11,9 @@ from .wgmessage import key_bytes
 
 ONE, CLASSIC, PROXIED = KINDS = ("one", "classic", "proxied")
 KEEPALIVE_S = 25  # and never more: many NATs forget a UDP flow after 30 s
-_parse_host = config.SCHEMA["subscriber"]["server_host"][0]
+LEAST_MTU, MOST_MTU = 1280, 1420  # IPv6's least; WireGuard's own on a line of 1500
+_OVERHEAD = 80  # bytes of WireGuard, UDP and IPv6 around a packet
+_parse_endpoint = config.SCHEMA["peer"]["profile_endpoint"][0]
 
 
 class ProfileError(ValueError):
@@ -28,12 +30,18 @@ class Remote:
         self.allowed_ips = allowed_ips
 
 
-def profile(kind, private_key, addresses, listen_port, server, device, beacon=None, dns=(), keepalive=KEEPALIVE_S):
+def tunnel_mtu(line):
+    """The MTU of a tunnel over a line with this one (both in bytes, None: not known)."""
+    return None if line is None else max(LEAST_MTU, min(MOST_MTU, line - _OVERHEAD))
+
+
+def profile(kind, private_key, addresses, listen_port, server, device, beacon=None, dns=(), keepalive=KEEPALIVE_S,
+            mtu=None):
     """The text of a profile.
 
     `addresses`: the client's own in the tunnel, with or without prefix length; `server`, `device`: Remote (of `device`
-    the endpoint is the beacon's in ONE); `beacon`: a public key, for ONE; `dns`: addresses; `keepalive` in s, 1 to 25.
-    ProfileError."""
+    the endpoint is the beacon's in ONE); `beacon`: a public key, for ONE; `dns`: addresses; `keepalive` in s, 1 to 25;
+    `mtu` in bytes, 1280 to 1420, None: the app takes its own. ProfileError."""
     if kind not in KINDS:
         raise ProfileError("no such kind of profile: " + kind)
     keys = [("the client's private key", private_key), ("the key of the public server", server.public_key),
@@ -45,10 +53,14 @@ def profile(kind, private_key, addresses, listen_port, server, device, beacon=No
         raise ProfileError("the listen port must be from 1 to 65535")
     if not 1 <= keepalive <= KEEPALIVE_S:
         raise ProfileError("the keepalive must be from 1 to %d s" % KEEPALIVE_S)
+    if mtu is not None and not LEAST_MTU <= mtu <= MOST_MTU:
+        raise ProfileError("the MTU must be from %d to %d bytes" % (LEAST_MTU, MOST_MTU))
     to_server, to_device = networks(server.allowed_ips), networks(device.allowed_ips)
     lines = ["[Interface]", "PrivateKey = " + private_key,
              "Address = " + ", ".join([with_prefix(text) for text in addresses]),
              "ListenPort = %d" % listen_port]
+    if mtu is not None:
+        lines.append("MTU = %d" % mtu)
     if dns:
         lines.append("DNS = " + ", ".join([_ip(text) for text in dns]))
     if kind == PROXIED:
@@ -96,16 +108,10 @@ def _text(*parts):
 
 def checked_endpoint(text):
     """HOST:PORT with a name, an IPv4 address or an IPv6 address in brackets, as profiles have it. ProfileError."""
-    host, _, port = text.rpartition(":")
     try:
-        if host.startswith("["):
-            return addr.canonical_endpoint(text)
-        if ":" not in host:
-            # Port and address are checked as those of an endpoint; a name is put in the address's place.
-            return "%s:%d" % (_parse_host(host), addr.parse_endpoint("192.0.2.1:" + port)[1])
-    except ValueError:
-        pass
-    raise ProfileError("an endpoint must be HOST:PORT or [IPv6]:PORT, not '%s'" % text[:64])
+        return _parse_endpoint(text)
+    except ValueError as error:
+        raise ProfileError("an endpoint %s, not '%s'" % (error, text[:64]))
 
 
 def networks(texts):
