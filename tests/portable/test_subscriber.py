@@ -497,6 +497,12 @@ def test_the_states_of_the_peers():
         bench.say(row(PHONE, OLD))
         bench.loop.advance(100)
         assert bench.subscriber.states() == {PHONE: TRYING, LAPTOP: OFFLINE}
+        bench.wireguard.peer("wg0", SERVER, allowed_ips=("10.0.1.0/24",))
+        bench.loop.advance(3000)
+        assert SERVER in bench.subscriber.states(), "for now it is a peer like others"
+        bench.wireguard.peer("wg0", SERVER, allowed_ips=("10.0.0.0/24",))
+        bench.loop.advance(3000)
+        assert sorted(bench.subscriber.states()) == sorted([PHONE, LAPTOP])
         bench.wireguard.remove("wg0")
         bench.loop.advance(3000)
         assert bench.subscriber.states() == {PHONE: UNKNOWN, LAPTOP: UNKNOWN}
