@@ -400,7 +400,7 @@ def test_a_beacon_for_a_profile():
         write_private(bench.folder + "/keep/beacon.key", key(9) + "\n")
         assert bench.daemon.beacon(key(1)) == {"beacon": beacon_of(bytes([9] * 32), key(1))}
         for word in (None, 7, "", "phone", key(1) + "\n", key(1)[:-1], b"x", "\u00e9" * 44):
-            assert "public key" in str(raises(ValueError, bench.daemon.beacon, word)), word
+            assert str(raises(ValueError, bench.daemon.beacon, word)).startswith("the public key must be"), word
         write_private(bench.folder + "/keep/beacon.key", "nonsense\n")
         assert "damaged" in str(raises(Impossible, bench.daemon.beacon, key(1)))
     with Bench(PUBLISHER % ("a", "wg0", 80)) as bench:

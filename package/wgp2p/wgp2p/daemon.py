@@ -304,7 +304,10 @@ class Daemon:
 
     def beacon(self, key):
         """The public key of the beacon of the client with this public key, for its profile. ValueError, Impossible."""
-        _parse_key(key)
+        try:
+            _parse_key(key)
+        except ValueError as error:
+            raise ValueError("the public key %s" % error)
         if not self.subscribers:
             raise Impossible("no subscriber section is switched on: beacons are of a remote device's clients")
         try:
