@@ -4,7 +4,7 @@ import os
 from folders import new_folder
 from helpers import VirtualLoop
 
-from wgp2p import portmap
+from wgp2p import gateway, portmap
 from wgp2p.mapping import NATPMP, PCP, UPNP, Datagram, Mapping
 from wgp2p.outside import FILTERED, OPEN, OPEN_HERE, REWRITTEN, UNKNOWN
 
@@ -108,7 +108,7 @@ class World:
         self.rows = [("wg0", 51820, [SERVER + ":51820"], [])]
         self.told, self.looks, self.verdicts = [], [], [(OPEN_HERE, "")]
         self.folder = folder
-        portmap.links = self.links
+        gateway.links = self.links
         self.role = portmap.Portmap(self.loop, section, folder, lambda: self.rows, self.verify, self.changed)
         self.gateway = self.role._gateway
 
@@ -127,12 +127,12 @@ class World:
 
 def play(test, section=None):
     """Call test(world)."""
-    before = portmap.Gateway, portmap.TALKERS, portmap.links
+    before = portmap.Gateway, portmap.TALKERS, gateway.links
     portmap.Gateway, portmap.TALKERS = FakeGateway, {PCP: Talk, NATPMP: Talk, UPNP: Talk}
     try:
         test(World(new_folder(), section or Section()))
     finally:
-        portmap.Gateway, portmap.TALKERS, portmap.links = before
+        portmap.Gateway, portmap.TALKERS, gateway.links = before
 
 
 def test_the_listen_port_is_mapped_and_looked_at():

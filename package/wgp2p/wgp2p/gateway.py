@@ -4,7 +4,7 @@ search for UPnP, and HTTP.
 What does not come from the gateway's address the leases do not look at. Each socket is a tap.Tap, and an answer by HTTP
 has a size and a time, so a gateway that never stops talking costs a bounded share of the CPU and of memory.
 """
-from . import client, log
+from . import client, links, log
 from .compat import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_DGRAM, SOL_SOCKET, open_socket, sockaddr, sockaddr_text
 from .mapping import PORT, Request
 from .tap import Tap
@@ -12,6 +12,18 @@ from .tap import Tap
 ANNOUNCEMENTS = "224.0.0.1", 5350  # RFC 6887 19.1, RFC 6886 3.2.1
 _LONGEST = 2048  # bytes of a datagram; PCP has at most 1,100
 _HTTP_MS = 5000
+
+
+def find_gateway(named, far, how):
+    """(the gateway, this machine's address towards it, "") of the way to the address `far`, all texts, or
+    (None, None, why). `named`: the gateway, where a person has named it; `how`: how that is done."""
+    try:
+        ip = named or links.gateway(far)
+        if ip is None:
+            return None, None, "the way to the internet has no next hop to ask: " + how
+        return ip, links.source_of(ip), ""
+    except OSError as error:
+        return None, None, "no way to the gateway: " + client.words(error)
 
 
 class Gateway:

@@ -11,7 +11,7 @@ from . import client, config, links
 from .addr import canonical_ip, parse_endpoint
 from .compat import SIGINT, SIGTERM, Signals, random_below
 from .files import exists, read_text, read_token
-from .gateway import Gateway
+from .gateway import Gateway, find_gateway
 from .lease import Lease, Options, endpoint
 from .link import Link
 from .log import plain
@@ -149,16 +149,7 @@ class MapCommand:
 
     def _look(self, _risen=None):
         """Find the gateway; a laptop goes from one to another."""
-        ip = own_ip = None
-        problem = ""
-        try:
-            ip = self._values.get("--gateway") or links.gateway(_ANYWHERE)
-            if ip is None:
-                problem = "the way to the internet has no next hop to ask: say --gateway ADDRESS"
-            else:
-                own_ip = links.source_of(ip)
-        except OSError as error:
-            ip, problem = None, "no way to the gateway: " + client.words(error)
+        ip, own_ip, problem = find_gateway(self._values.get("--gateway"), _ANYWHERE, "say --gateway ADDRESS")
         self._gateway.uplink(ip, own_ip)
         if problem or self._gateway.problem:
             self._complain(problem or self._gateway.problem)

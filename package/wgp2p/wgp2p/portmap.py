@@ -7,10 +7,10 @@ comes there is another machine's.
 """
 import binascii
 
-from . import client, links, log
+from . import client, log
 from .compat import random_below, random_bytes
 from .files import read_text, write_private
-from .gateway import Gateway
+from .gateway import Gateway, find_gateway
 from .lease import Lease, Options, endpoint
 from .mapping import NATPMP, NONCE_SIZE, PCP, PROTOCOLS, UPNP
 from .outside import OPEN, OPEN_HERE, UNKNOWN
@@ -85,22 +85,13 @@ class Portmap:
         self._timer = None
         own = [row for row in self._interfaces() if row[0] == self.interface and row[1]]
         self._arrange(own[0][1] if own else None)
-        ip = own_ip = None
-        self._problem = ""
-        if self.interface is not None and not own:
-            self._problem = "no publisher or subscriber section knows a listen port of " + self.interface
-        try:
-            ip = self._values.gateway or links.gateway(_way(own))
-            if ip is None:
-                self._problem = "the uplink has no next hop to ask: set option gateway"
-            else:
-                own_ip = links.source_of(ip)
-        except OSError as error:
-            ip, self._problem = None, "no way to the gateway: " + client.words(error)
+        ip, own_ip, problem = find_gateway(self._values.gateway, _way(own), "set option gateway")
         self._gateway.uplink(ip, own_ip)
         if self._gateway.problem:
-            self._problem = self._gateway.problem
             self._timer = self._loop.call_later(_RETRY_MS, self._look)
+        if self.interface is not None and not own:
+            problem = problem or "no publisher or subscriber section knows a listen port of " + self.interface
+        self._problem = self._gateway.problem or problem
         self._gateway.step()
 
     def _arrange(self, listen_port):
