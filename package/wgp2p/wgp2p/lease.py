@@ -278,25 +278,28 @@ class Lease:
         self._other_port, self._taken = None, 0
         self._due_ms = now + wait + self._random_below(wait // 8)
 
+    @property
+    def external(self):
+        """Where our port is reached from outside, as text, or None; "?" for an address that the gateway does not say.
+        """
+        mapping = self.mapping
+        if mapping is None:
+            return None
+        return format_endpoint(mapping.external_ip, mapping.external_port) if mapping.external_ip else (
+            "?:%d" % mapping.external_port)
+
     # -- for status -----------------------------------------------------------------------------------
 
     def row(self, now):
         """What the status says of it. `lifetime_left`: seconds, or None: for ever."""
         mapping = self.mapping
-        row = {"port": self._port, "gateway": self._gateway, "protocol": None, "external": None,
+        row = {"port": self._port, "gateway": self._gateway, "protocol": None, "external": self.external,
                "lifetime_left": None, "error": self.error}
         if mapping is not None:
             row["protocol"] = mapping.protocol
-            row["external"] = endpoint(mapping)
             if mapping.lifetime_s:
                 row["lifetime_left"] = max(0, (self._expires_ms - now) // 1000)
         return row
-
-
-def endpoint(mapping):
-    """Where a Mapping is reached, as text; "?" for an address that the gateway does not say."""
-    return format_endpoint(mapping.external_ip, mapping.external_port) if mapping.external_ip else (
-        "?:%d" % mapping.external_port)
 
 
 def _nat_above(ip):

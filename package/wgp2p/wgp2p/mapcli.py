@@ -12,7 +12,7 @@ from .addr import canonical_ip, parse_endpoint
 from .compat import SIGINT, SIGTERM, Signals, random_below
 from .files import exists, read_text, read_token
 from .gateway import Gateway, find_gateway
-from .lease import Lease, Options, endpoint
+from .lease import Lease, Options
 from .link import Link
 from .log import plain
 from .loop import READ
@@ -211,7 +211,7 @@ class MapCommand:
             return
         lease = self._leases[0]
         mapping = lease.mapping
-        external = endpoint(mapping) if mapping is not None else None
+        external = lease.external
         if external != self._external:
             self._external = external
             if mapping is None:

@@ -11,7 +11,7 @@ from . import client, log
 from .compat import random_below, random_bytes
 from .files import read_text, write_private
 from .gateway import Gateway, find_gateway
-from .lease import Lease, Options, endpoint
+from .lease import Lease, Options
 from .mapping import NATPMP, NONCE_SIZE, PCP, PROTOCOLS, UPNP
 from .outside import OPEN, OPEN_HERE, UNKNOWN
 from .pcptalk import NatPmpTalk, PcpTalk
@@ -125,7 +125,7 @@ class Portmap:
         """The leases may have changed."""
         for port in list(self._ports):
             mapping = port.lease.mapping
-            external = endpoint(mapping) if mapping is not None else None
+            external = port.lease.external
             renewed, port.mapping = mapping not in (None, port.mapping), mapping
             if external != port.external:
                 before, port.external = port.external, external
