@@ -347,8 +347,7 @@ class Subscriber:
     def tell_session(self, key, sessions):
         """An Upgrader's view: sessions with this client that were made directly, for the relays to know. Whether all of
         them are told."""
-        links = [server.link for server in self.servers.values() if server.link is not None and server.link.relays]
-        return False not in [link.tell_session(key, sessions) for link in links]
+        return False not in [link.tell_session(key, sessions) for link in self._links() if link.relays]
 
     def tried(self, key):
         """An Upgrader's view: a direct path to this client is being tried, the answer comes within a round trip."""
@@ -401,8 +400,7 @@ class Subscriber:
 
     def seen_at(self):
         """Where publishers see this device: endpoints."""
-        links = [self.servers[label].link for label in sorted(self.servers)]
-        return [link.you for link in links if link is not None and link.you]
+        return [link.you for link in self._links() if link.you]
 
     def follow_anew(self, label):
         """Connect to this publisher at once, with the token that its file has now."""
@@ -411,8 +409,11 @@ class Subscriber:
 
     def connected_links(self):
         """The Links to publishers that are connected."""
+        return [link for link in self._links() if link.connected_ms is not None]
+
+    def _links(self):
         links = [self.servers[label].link for label in sorted(self.servers)]
-        return [link for link in links if link is not None and link.connected_ms is not None]
+        return [link for link in links if link is not None]
 
     def status(self):
         """What `wgp2p status --json` says of this subscriber."""
