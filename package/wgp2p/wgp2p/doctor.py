@@ -225,7 +225,7 @@ def _profiles(facts):
     return [_finding(WARNING, "stale-profiles", "The profiles of these clients lead to another address or port than "
                      "this device has now: %s." % ", ".join(names),
                      "They connect through the public server, where it relays. For the direct path give them their "
-                     "profiles anew: `wgp2p client profile NAME`.")]
+                     "profiles anew: with `wgp2p client profile NAME`, or on the page Clients in LuCI.")]
 
 
 def _carrier(facts):
