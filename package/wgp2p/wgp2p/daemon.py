@@ -7,15 +7,15 @@ from .beaconkey import BeaconKeyError, beacon_key, beacon_of
 from .bus import Bus
 from .compat import SIGHUP, SIGINT, SIGTERM, Signals, tune_heap, unix_s, utf8
 from .control import Control, Impossible
-from .exported import read as read_profiles
-from .exported import stale
-from .files import make_folder, read_text, token_path, write_token
+from .exported import given_out, stale
+from .files import make_folder, read_text
 from .firewall import FirewallError, delete_table
 from .flows import FlowsError
 from .history import SLOT_S, History
 from .hooks import Hooks
 from .links import LinkWatch
 from .loop import READ
+from .public_server import take_token
 from .publisher import Publisher
 from .registry import age_s
 from .relayrules import TABLE as RELAY_TABLE
@@ -27,7 +27,7 @@ from .wireguard import open_backend
 CONFIG_LIMIT = 1 << 20
 _TUNE_HEAP_MS = 10000
 _CLOSE_MS = 3000
-_HISTORY_MS = 20000
+_HISTORY_MS = 20000  # much less than a slot of it
 _parse_key = config.SCHEMA["peer"]["public_key"][0]
 
 
@@ -222,11 +222,7 @@ class Daemon:
             endpoints += role.seen_at()
         for portmap in self.portmaps.values():
             endpoints += portmap.endpoints()
-        profiles = read_profiles(self.config.main.keep_dir)
-        for key in self.config.peers:
-            if self.config.peers[key].profile_endpoint:
-                profiles[self.config.name(key)] = self.config.peers[key].profile_endpoint
-        return stale(profiles, endpoints)
+        return stale(given_out(self.config), endpoints)
 
     def _mapped(self, interface, port, before, after):
         """A Portmap's `changed`."""
@@ -316,23 +312,10 @@ class Daemon:
             raise Impossible(str(error))
 
     def token(self, label, token):
-        """Take this token for the subscriber section of this name ("" means the only one), and connect with it at once.
+        """Keep this token for the subscriber section of this name ("": the only one) and connect with it at once.
         ValueError, in words without the token."""
-        found = [values for values in self.config.subscribers if label in ("", values.label)]
-        if len(found) != 1:
-            raise ValueError("%s: say which subscriber section of %s is meant" % (
-                "there are several" if found else "no such section is switched on", self._config_path))
-        values, keep_dir = found[0], self.config.main.keep_dir
-        if values.token:
-            raise ValueError("section %s has option token, which counts: take it out of %s" % (
-                values.label, self._config_path))
-        path = token_path(keep_dir, values)
-        for other in self.config.subscribers:
-            if other is not values and not other.token and token_path(keep_dir, other) == path:
-                raise ValueError("sections %s and %s have the same token file: give each its own, with option "
-                                 "token_file" % (values.label, other.label))
-        write_token(path, token)
-        log.info("publisher %s: a new token is in %s" % (values.label, path))
+        values = take_token(self.config, label, token)
+        log.info("publisher %s: a new token is in its file" % values.label)
         self.subscribers[values.interface].follow_anew(values.label)
         return {}
 

@@ -27,6 +27,16 @@ def read(keep_dir):
     return found
 
 
+def given_out(config):
+    """{client's name: endpoint} of all profiles that are known of (config.Config): what the page says of one counts
+    more than the file."""
+    found = read(config.main.keep_dir)
+    for key in config.peers:
+        if config.peers[key].profile_endpoint:
+            found[config.name(key)] = config.peers[key].profile_endpoint
+    return found
+
+
 def note(keep_dir, name, endpoint):
     """This client's profile has this endpoint of ours; None: it has none any more. OSError."""
     profiles = read(keep_dir)

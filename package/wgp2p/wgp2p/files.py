@@ -103,11 +103,6 @@ def new_token():
     return "".join(["%02x" % byte for byte in random_bytes(32)])
 
 
-def token_path(keep_dir, values):
-    """Where the remote device has the token of a subscriber section (config.Values)."""
-    return values.token_file or keep_dir + "/token"
-
-
 def write_token(path, token):
     """Put this token into a file, which keeps its owner and mode; one that is not there is made as write_private does.
     In place: on a router it may be root's, in a folder where only root may put another one there. ValueError says in

@@ -2,7 +2,7 @@
 the DNS, which is asked when it does not answer any more.
 """
 from . import addr, log
-from .files import read_token, token_path
+from .files import read_token, write_token
 from .handshake import call
 from .link import Link
 from .registry import age_s
@@ -173,6 +173,31 @@ class PublicServer:
             self.link.close()
 
 
+def take_token(config, label, token):
+    """Put this token into the file of the subscriber section of this name ("": of the only one), which it gives
+    (config.Values). ValueError says in words why not, without the token."""
+    keep_dir = config.main.keep_dir
+    found = [values for values in config.subscribers if label in ("", values.label)]
+    if not found:
+        raise ValueError("no subscriber section of this name is switched on")
+    values = found[0]
+    if len(found) > 1:
+        raise ValueError("there are several subscriber sections: say which one is meant")
+    if values.token:
+        raise ValueError("section %s has option token in the configuration, and that one counts: remove it first"
+                         % values.label)
+    for other in config.subscribers:
+        if other is not values and not other.token and _token_path(other, keep_dir) == _token_path(values, keep_dir):
+            raise ValueError("sections %s and %s have the same token file: give each its own, with option token_file"
+                             % (values.label, other.label))
+    write_token(_token_path(values, keep_dir), token)
+    return values
+
+
+def _token_path(values, keep_dir):
+    return values.token_file or keep_dir + "/token"
+
+
 def _token(values, keep_dir):
     """The token of a subscriber section. ValueError."""
-    return values.token or read_token(token_path(keep_dir, values))
+    return values.token or read_token(_token_path(values, keep_dir))
