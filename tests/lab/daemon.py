@@ -143,13 +143,14 @@ class Daemon:
 
     def status(self):
         """What `wgp2p status --json` tells, straight from the socket: starting a Python takes long in the VM."""
-        return self._get("/status")
+        return self.get("/status")
 
     def doctor(self):
         """What `wgp2p doctor` finds, as {code: level}."""
-        return {row["code"]: row["level"] for row in self._get("/doctor")["findings"]}
+        return {row["code"]: row["level"] for row in self.get("/doctor")["findings"]}
 
-    def _get(self, path):
+    def get(self, path):
+        """What its socket answers to GET, from JSON."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
             control.settimeout(10)
             control.connect(str(self.socket_path))

@@ -1,0 +1,103 @@
+"""What the daemons answer in the situations that LuCI's pages are tested with, beside what was recorded of it.
+
+The recordings are tests/golden/luci/*.json, made by tests/lab/record-luci. Their numbers are of one run; their fields
+and types are those of today, which is what is looked at here.
+"""
+import json
+import os
+import pathlib
+
+import luci_scenes as scenes
+import netns
+import pytest
+from gateway_router import GatewayRouter
+from luci_scenes import NAMES, answers, differences, shape
+from pairs import path_of, wait_path
+from programs import Pinger
+from scenes import join
+from waiting import wait_for
+
+RECORDED = pathlib.Path(__file__).resolve().parents[1] / "golden/luci"
+BLOCKED = """
+table inet hotel {
+  chain forward { type filter hook forward priority -1; ip daddr 203.0.113.20 udp dport 1-65535 drop; }
+}
+"""
+PATHS = {"phone": "direct", "laptop": "relay", "tablet": "trying", "old phone": "offline", "camera": "static"}
+
+
+@pytest.fixture
+def check():
+    """check(name, found): whether the fields and types are those of the recording of this name, which is said when the
+    scene is over. What was found is kept for the recorder."""
+    different = []
+
+    def compare(name, found):
+        if "WGP2P_LAB_OUT" in os.environ:
+            folder = pathlib.Path(os.environ["WGP2P_LAB_OUT"], "luci")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+        path = RECORDED / f"{name}.json"
+        recorded = json.loads(path.read_text()) if path.exists() else "nothing"
+        different.extend(differences(shape(recorded), shape(found), name))
+
+    yield compare
+    assert not different, "record anew, by tests/lab/record-luci:\n" + "\n".join(different)
+
+
+@pytest.mark.slow
+def test_busy(make_lab, interpreter, check):
+    """A client on each kind of path; then what the public server says of them; then that one is gone."""
+    lab = make_lab(networks=("cone", "symmetric", "cone"), clients=len(NAMES))
+    GatewayRouter(lab).start()
+    netns.batch("rem", "ip", "link add br-lan type dummy", f"addr add {scenes.LAN}.1/24 dev br-lan", "link set br-lan up")
+    netns.nft("natb", BLOCKED)
+    scenes.give_token(lab)
+    scenes.give_beacon_key(lab)
+    files = {"network": scenes.router_network(lab, lab.clients),
+             "wgp2p": scenes.router_wgp2p(lab, lab.clients, portmap=True), "firewall": scenes.firewall()}
+    of_server = {"network": scenes.server_network(lab, lab.clients),
+                 "wgp2p": scenes.server_wgp2p(lab, lab.clients), "firewall": scenes.firewall()}
+    server = scenes.daemon(lab, "pub", interpreter, of_server["wgp2p"]).start()
+    router = scenes.daemon(lab, "rem", interpreter, files["wgp2p"]).start()
+    router.wait_log("publisher vps: connected", 30)
+    lab.wg_set("rem", "cli4", "endpoint", f"{lab.outer('natc')}:{lab.port('cli4')}", "persistent-keepalive", 15)
+    for client, network in (("cli0", "nata"), ("cli1", "natb"), ("cli2", "natb"), ("cli4", "natc")):
+        join(lab, client, network, keepalive=25, profile="classic" if client == "cli4" else "one")
+    pingers = [Pinger(client, lab.tunnel("rem")) for client in ("cli0", "cli1", "cli4")]
+    for name, word in PATHS.items():
+        wait_path(router, name, word, 40)
+    wait_for(lambda: all(row["verdict"] for part in router.status()["portmaps"] for row in part["mappings"]
+                         if not row["forward"]), 40, "the mapping was looked at from outside", every=0.5)
+    for pinger in pingers:
+        assert pinger.replies
+        pinger.stop()
+    found = answers(lab, router, **files)
+    assert {row["name"]: row["path"] for row in found["status"]["subscribers"][0]["peers"] if row["name"] in PATHS} == PATHS
+    assert found["status"]["stale_profiles"] == ["laptop"]
+    check("busy", found)
+    check("publisher", answers(lab, server, **of_server))
+
+    server.kill()
+    lab.wg_down("pub")
+    wait_for(lambda: "no-publisher" in router.doctor(), 90, "the doctor misses the publisher", every=1)
+    wait_for(lambda: path_of(router, "laptop")["path"] != "relay", 90, "the relay is missed", every=1)
+    check("server_down", answers(lab, router, **files))
+
+
+def test_empty(make_lab, interpreter, check):
+    """A router that was just set up: first it has no token yet, then no client."""
+    lab = make_lab(clients=0)
+    scenes.give_token(lab)
+    (scenes.keep(lab, "rem") / "token").unlink()
+    files = {"network": scenes.router_network(lab, []), "wgp2p": scenes.router_wgp2p(lab, []),
+             "firewall": scenes.firewall()}
+    scenes.daemon(lab, "pub", interpreter, scenes.server_wgp2p(lab, [])).start()
+    router = scenes.daemon(lab, "rem", interpreter, files["wgp2p"]).start()
+    wait_for(lambda: "token-missing" in router.doctor(), 30, "the doctor misses the token", every=0.5)
+    check("no_token", answers(lab, router, **files))
+    scenes.give_token(lab)
+    router.cli("reload", check=True)
+    router.wait_log("publisher vps: connected", 30)
+    wait_for(lambda: router.doctor().get("port-kept") == "ok", 30, "the port is seen", every=0.5)
+    check("empty", answers(lab, router, **files))
