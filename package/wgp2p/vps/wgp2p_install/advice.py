@@ -34,6 +34,7 @@ def _publisher(system, console, values, found, new_devices):
         return
     address = (values.address or system.addresses(values.interface) or ["TUNNEL_ADDRESS"])[0]
     host = _public(system.outgoing())
+    # LuCI's page reads these two lines, and the one of the token, out of what is pasted there (install.js).
     devices = [peer.name for peer in found.peers.values() if peer.device]
     say("")
     say(f"This server: public key {device.public_key}, endpoint {host or _HOST}:{device.listen_port},")
@@ -80,11 +81,11 @@ def peer_lines(key, host, port, address):
 def _token(system, console, name, is_new):
     if is_new and console.is_private():
         try:
-            console.say(f"Its token, which is a secret: {tokens.show(system, name)}")
+            console.say(f"The token of '{name}', which is a secret: {tokens.show(system, name)}")
             return
         except Refused as error:
             console.say(str(error))
-    console.say(f"Its token, which is a secret, is shown by: sudo wgp2p token {name}")
+    console.say(f"The token of '{name}', which is a secret, is shown by: sudo wgp2p token {name}")
 
 
 def _public(ip):
