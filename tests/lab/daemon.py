@@ -95,9 +95,13 @@ class Daemon:
             self._process = subprocess.Popen(self._words(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              cwd=PACKAGE, env=self._environment)
         if ready:
-            wait_for(lambda: self.socket_path.exists() or not self.running, ready, f"{self.host}'s daemon is up")
+            wait_for(lambda: self._listens() or not self.running, ready, f"{self.host}'s daemon is up")
             assert self.running, f"{self.host}'s daemon ended with {self._process.returncode}:\n{self.log()}"
         return self
+
+    def _listens(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+            return not control.connect_ex(str(self.socket_path))
 
     @property
     def pid(self):

@@ -14,8 +14,7 @@ from pairs import token_of
 KEEP_DIR = "/etc/wgp2p"  # as the recordings have it
 LAN = "192.168.1"
 NAMES = {"cli0": "phone", "cli1": "laptop", "cli2": "tablet", "cli3": "old phone", "cli4": "camera"}
-PROFILE_OF = {"cli0": "203.0.113.20:51820", "cli1": "198.51.100.7:51820"}  # clients made by the page: as what they
-#                                                                   know this router; the second one's is no longer true
+PROFILE_OF = {"cli0": "203.0.113.20:51820", "cli1": "198.51.100.7:51820"}  # where profiles find us; the second is stale
 HOW = {"cli2": {"path": "direct"}, "cli4": {"exclude": "1"}}
 
 
@@ -97,7 +96,7 @@ def router_wgp2p(lab, clients, portmap=False):
                                        "token_file": f"{KEEP_DIR}/token"})]
     if portmap:
         sections.append(("portmap", "upstream", {"enabled": "1", "interface": "wg0",
-                                                 "forward": [f"36910:{LAN}.10:51820"]}))
+                                                 "forward": [f"51821:{LAN}.10:51820"]}))
     return uci(*sections, *_clients(lab, clients))
 
 
@@ -119,7 +118,7 @@ def _clients(lab, clients):
 def daemon(lab, host, interpreter, text):
     """The daemon of a host by this text of /etc/config/wgp2p; it has not started yet."""
     folder = str(keep(lab, host))
-    there = text.replace(KEEP_DIR, folder).replace("\toption log_level", f"\toption keep_dir '{folder}'\n\toption log_level")
+    there = text.replace(KEEP_DIR, folder).replace("\n", f"\n\toption keep_dir '{folder}'\n", 1)
     return lab.daemon(host, interpreter, there)
 
 
