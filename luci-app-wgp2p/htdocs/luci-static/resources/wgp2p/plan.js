@@ -1,0 +1,220 @@
+'use strict';
+'require baseclass';
+'require wgp2p.addresses as addresses';
+
+/* Pure: no DOM, no rpc. What UCI has of a set-up, and the changes that a set-up needs.
+ *
+ * `sections` is {network, firewall, wgp2p}: of each file all sections, as uci.sections() gives them. A change is one of
+ *   {op: 'add', config, type, name, values}, {op: 'set', config, section, values}
+ * and there is one only for what is not so already: somebody who comes back and saves again changes nothing. */
+
+const ON = /^(1|on|true|yes|enabled)$/i;
+const LISTEN_PORT = 51820;
+const API_PORT = '8080';    // of both roles, where nothing else is said
+const KEEPALIVE = '25';     // seconds; it opens the way through NATs in front of this router, and keeps it open
+
+const words = value => Array.isArray(value) ? value : (value || '').split(/\s+/).filter(word => word != '');
+const on = section => section.enabled == null || ON.test(section.enabled);
+const bare = text => text.split('/')[0];
+const ones = netmask => netmask.split('.').map(byte => Number(byte).toString(2)).join('').replace(/0/g, '').length;
+
+function attempt(read) {
+	try {
+		return read();
+	}
+	catch {
+		return null;
+	}
+}
+
+const networks = texts => texts.map(text => attempt(() => addresses.network(text))).filter(network => network);
+
+function ofType(sections, type) {
+	return sections.filter(section => section['.type'] == type);
+}
+
+/* The one that is switched on, else the first. */
+function chosen(sections, type) {
+	const all = ofType(sections, type);
+
+	return all.find(on) ?? all[0] ?? null;
+}
+
+/* A change for those values that are different. `null` is for an option that is to go. */
+function differing(config, section, values) {
+	const rest = Object.entries(values).filter(([ option, value ]) =>
+		String(section[option] ?? '') != String(value ?? ''));
+
+	return rest.length ? [ { op: 'set', config, section: section['.name'], values: Object.fromEntries(rest) } ] : [];
+}
+
+function add(config, type, name, values) {
+	return [ { op: 'add', config, type, name, values: Object.fromEntries(
+		Object.entries(values).filter(([ , value ]) => value != null)) } ];
+}
+
+/* Switches the section on, or makes one of this name. */
+function role(sections, type, name, values) {
+	const section = chosen(sections.wgp2p, type);
+
+	return section ? differing('wgp2p', section, values) : add('wgp2p', type, name, values);
+}
+
+function main(sections) {
+	const section = ofType(sections.wgp2p, 'wgp2p')[0];
+
+	return section ? differing('wgp2p', section, { enabled: '1' }) : add('wgp2p', 'wgp2p', 'main', { enabled: '1' });
+}
+
+return baseclass.extend({
+	/** The WireGuard interfaces: [{name, addresses, listenPort (text or ''), privateKey, disabled}]. */
+	interfaces(network) {
+		return ofType(network, 'interface').filter(section => section.proto == 'wireguard').map(section => ({
+			name: section['.name'], addresses: words(section.addresses), listenPort: section.listen_port ?? '',
+			privateKey: section.private_key ?? '', disabled: ON.test(section.disabled ?? '') }));
+	},
+
+	/** What is set up now: `role` ('device', 'server' or ''), `interface` ('' where nothing is chosen), `label` (the
+	 * subscriber section as the daemon names it), `server`: {publicKey, host, port, address, apiPort}, texts, of the
+	 * public server that is followed ('' for what is not known). */
+	present(sections) {
+		const follows = chosen(sections.wgp2p, 'subscriber'), serves = chosen(sections.wgp2p, 'publisher');
+		const names = this.interfaces(sections.network).map(one => one.name);
+		const enabled = ON.test(ofType(sections.wgp2p, 'wgp2p')[0]?.enabled ?? '1');
+		const role = !enabled ? '' : follows && on(follows) ? 'device' : serves && on(serves) ? 'server' : '';
+		const ours = role == 'server' ? serves : follows;
+		const name = [ ours?.interface, names[0] ].find(name => names.includes(name)) ?? '';
+		// The package's own section has an example of an address, which says nothing while it is switched off.
+		const address = role == 'device' ? follows.publisher ?? '' : '';
+		const peer = this.serverPeer(sections, name, address);
+
+		return { role, interface: name, label: follows ? this.label(sections, follows) : 'vps', server: {
+			publicKey: peer?.public_key ?? '', host: peer ? follows.server_host || peer.endpoint_host || '' : '',
+			port: peer?.endpoint_port ?? '', address, apiPort: (role == 'device' && follows.port) || API_PORT } };
+	},
+
+	/** A subscriber section's name in the daemon's words. */
+	label(sections, section) {
+		return section['.anonymous']
+			? '@subscriber[%d]'.format(ofType(sections.wgp2p, 'subscriber').indexOf(section)) : section['.name'];
+	},
+
+	/** The peer of this interface to which the address in the tunnel belongs, or null. */
+	serverPeer(sections, name, address) {
+		let found = null, longest = -1;
+
+		for (const peer of address ? ofType(sections.network, `wireguard_${name}`) : [])
+			for (const network of networks(words(peer.allowed_ips)))
+				if (network.length > longest && attempt(() => addresses.contains(network, address))) {
+					found = peer;
+					longest = network.length;
+				}
+
+		return found;
+	},
+
+	/** The name of the firewall zone that an interface is in, or ''. */
+	zone(firewall, name) {
+		return ofType(firewall, 'zone').find(zone => words(zone.network).includes(name))?.name ?? '';
+	},
+
+	/** An interface to begin with: {name, address, listenPort (text)}, all of them free on this router. `host`: the number
+	 * of the address in its network. */
+	propose(network, host) {
+		const taken = ofType(network, 'interface');
+		const names = taken.map(section => section['.name']);
+		const used = networks([ ...taken.flatMap(section => [ ...words(section.addresses), ...words(section.ipaddr).map(
+			text => text.includes('/') || !section.netmask ? text : `${text}/${ones(section.netmask)}`) ]),
+			...network.filter(section => section['.type'].startsWith('wireguard_')).flatMap(peer =>
+				words(peer.allowed_ips)).filter(text => !text.endsWith('/0')) ]);
+		const overlaps = third => used.some(one => addresses.contains(addresses.network(`10.${third}.0.0/24`), bare(String(one))) ||
+			addresses.contains(one, `10.${third}.0.0`));
+		let index = 0, third = 7, port = LISTEN_PORT;
+
+		while (names.includes(`wg${index}`))
+			index++;
+		while (third < 254 && overlaps(third))
+			third++;
+		while (taken.some(section => section.listen_port == port))
+			port++;
+
+		return { name: `wg${index}`, address: `10.${third}.0.${host}/24`, listenPort: String(port) };
+	},
+
+	/** Changes that make a WireGuard interface. Throws an Error in words. */
+	create(sections, { name, address, listenPort, privateKey }) {
+		// netifd makes a network device of this name, and the daemon's init script takes no other letters.
+		if (!/^[A-Za-z][A-Za-z0-9_]{0,14}$/.test(name))
+			throw new Error(_('The interface’s name is made of 1 to 15 letters from a to z, digits and “_”, and begins with a letter.'));
+		if (sections.network.some(section => section['.name'] == name))
+			throw new Error(_('There is an interface %s already. Choose another name.').format(name));
+		if (!/^\d{1,5}$/.test(listenPort) || listenPort < 1 || listenPort > 65535)
+			throw new Error(_('The listen port is a number from 1 to 65535.'));
+		if (!addresses.isKey(privateKey))
+			throw new Error(_('The router made no key for the interface. Try it again.'));
+		if (sections.network.some(section => section['.type'] == 'interface' && section.listen_port == Number(listenPort)))
+			throw new Error(_('Another WireGuard interface has the listen port %s already. Choose another one.').format(listenPort));
+
+		return add('network', 'interface', name, { proto: 'wireguard', private_key: privateKey,
+			listen_port: String(Number(listenPort)), addresses: [ address ] });
+	},
+
+	/** Changes that put the interface into the zone lan or take it out; none where it is in another zone. */
+	lan(firewall, name, wanted) {
+		const now = this.zone(firewall, name);
+		const zone = ofType(firewall, 'zone').find(zone => zone.name == 'lan');
+
+		if (!zone || (now && now != 'lan') || (now == 'lan') == wanted)
+			return [];
+
+		const list = words(zone.network).filter(one => one != name);
+
+		return [ { op: 'set', config: 'firewall', section: zone['.name'], values: {
+			network: wanted ? [ ...list, name ] : list } } ];
+	},
+
+	/** Changes that make this router a remote device: its WireGuard peer for the public server, a subscriber, and wgp2p
+	 * switched on. `server`: checked texts as `present` has them. */
+	device(sections, name, server) {
+		const isName = !attempt(() => addresses.canonical(server.host));
+		const own = addresses.hosts([ server.address ])[0];
+		const peers = ofType(sections.network, `wireguard_${name}`);
+		const peer = peers.find(one => one.public_key == server.publicKey);
+		const other = this.serverPeer(sections, name, server.address);
+		const follows = chosen(sections.wgp2p, 'subscriber');
+		const changes = [];
+
+		if (this.interfaces(sections.network).find(one => one.name == name)?.addresses.some(text =>
+			bare(text) == server.address))
+			throw new Error(_('%s is this router’s own address in the tunnel. The public server must have another one.').format(server.address));
+		// Of two peers with the same allowed IP WireGuard takes one, and nobody knows which.
+		if (other && other != peer && networks(words(other.allowed_ips)).some(network => String(network) == own))
+			throw new Error(_('Another peer of %s has the address %s already: “%s”. If that is the public server with an old key, remove it in Network → Interfaces first.')
+				.format(name, server.address, other.description || (other.public_key ?? '').slice(0, 8)));
+
+		if (!peer) {
+			changes.push(...add('network', `wireguard_${name}`, null, { description: _('public server'),
+				public_key: server.publicKey, endpoint_host: server.host, endpoint_port: server.port,
+				persistent_keepalive: KEEPALIVE, route_allowed_ips: '1', allowed_ips: [ own ] }));
+		}
+		else {
+			const holds = other == peer;
+			const endpoint = differing('network', peer, { endpoint_host: server.host, endpoint_port: server.port });
+			// With a name in server_host the daemon takes care of the address: what WireGuard has may be the address.
+			const same = follows && follows.server_host == server.host && peer.endpoint_port == server.port;
+
+			changes.push(...(same ? [] : endpoint), ...differing('network', peer, {
+				allowed_ips: holds ? peer.allowed_ips : [ ...words(peer.allowed_ips), own ],
+				persistent_keepalive: Number(peer.persistent_keepalive) ? peer.persistent_keepalive : KEEPALIVE }));
+		}
+
+		return [ ...changes, ...main(sections), ...role(sections, 'subscriber', 'vps', { enabled: '1', interface: name,
+			publisher: server.address, port: server.apiPort == API_PORT ? follows?.port && API_PORT : server.apiPort,
+			server_host: isName ? server.host : null }) ];
+	},
+
+	/** Changes that make this router the public server: a publisher, and wgp2p switched on. */
+	server(sections, name) {
+		return [ ...main(sections), ...role(sections, 'publisher', 'server', { enabled: '1', interface: name }) ];
+	}
+});

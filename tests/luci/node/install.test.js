@@ -1,0 +1,209 @@
+'use strict';
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { load } = require('./load');
+
+const install = load('wgp2p/install');
+
+const KEY = 'TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=';
+const SERVER_KEY = 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=';
+const TOKEN = 'c0ffee'.repeat(10);
+const HOSTILE = [ '', ' ', `'; id; '`, '$(id)', '`id`', 'a b', 'a\nid', 'a\n', '-n', '.x', 'x.', '../x', 'a;b', 'a|b', 'a&b', 'a>b', 'a\\',
+	'a"b', 'é', '\u202ea', 'a\u0000', 'x'.repeat(33), '@KEY@', '$&', '*', '~', '!!', '#', '10.7.0.2\n', "10.7.0.2' id '",
+	'10.7.0.2/24; id', '10.7.0.2/24/1', '10.7.0.2/99', '10.7.0.2 10.7.0.3', '::1%$(id)', KEY + "'", KEY.slice(0, -1) + '\n' ];
+const COMMAND = [ 'cabin', KEY, [ '10.7.0.2/24' ], '10.7.0.1/24' ];
+const golden = fs.readFileSync(path.join(__dirname, '../../golden/luci/install.txt'), 'utf8');
+
+test('the installer’s own words are read', () => {
+	assert.deepEqual(install.parse(golden, 'cabin'), { publicKey: 'server' + 'A'.repeat(37) + '=', host: '8.8.4.4',
+		port: '51820', address: '10.7.0.1', apiPort: '8080', token: TOKEN });
+});
+
+test('a terminal breaks lines and indents, and shows the command first', () => {
+	const wrapped = golden.replace(/, /g, ',\r\n   ');
+
+	assert.deepEqual(install.parse(`root@vps:~# ${install.command(...COMMAND)}${wrapped}`, 'cabin'),
+		install.parse(golden, 'cabin'));
+});
+
+test('of several tokens this router’s is taken, of a single one that one', () => {
+	const two = golden + `The token of 'boat', which is a secret: ${'b'.repeat(40)}\n`;
+
+	assert.equal(install.parse(two, 'boat').token, 'b'.repeat(40));
+	assert.equal(install.parse(two, 'cabin').token, TOKEN);
+	assert.equal(install.parse(two, 'attic').token, '');
+	assert.equal(install.parse(golden, 'attic').token, TOKEN);
+});
+
+test('what this page prints of a server is what it reads', () => {
+	const server = { publicKey: SERVER_KEY, host: '2001:db8::1', port: '51820', address: 'fd07::1', apiPort: '8080' };
+
+	assert.deepEqual(install.parse(install.printed(server), 'x'), { ...server, token: '' });
+	assert.equal(install.parse(install.printed({ ...server, host: '' }), 'x').host, '');
+});
+
+test('nothing of it, and values that cannot be', () => {
+	for (const text of [ '', 'hello', 'public key', '<script>alert(1)</script>' ])
+		assert.equal(install.parse(text, 'cabin'), null);
+
+	const found = install.parse('This server: public key <b>, endpoint $(id):99999, address in the tunnel ::x, port 0 (TCP', 'cabin');
+
+	assert.deepEqual(found, { publicKey: '', host: '', port: '', address: '', apiPort: '', token: '' });
+});
+
+test('a long text is read fast, from its end', () => {
+	const started = Date.now();
+
+	assert.equal(install.parse('This server: public key '.repeat(200000), 'x'), null);
+	assert.equal(install.parse('x '.repeat(1e6) + golden, 'cabin').token, TOKEN);
+	assert.ok(Date.now() - started < 2000);
+});
+
+test('what is entered is checked, and made canonical', () => {
+	const good = { publicKey: SERVER_KEY, host: 'VPN.example.org', port: '51820', address: '10.7.0.1', apiPort: '8080' };
+
+	assert.deepEqual(install.server(good), { ...good, host: 'vpn.example.org' });
+	assert.equal(install.server({ ...good, host: '[2001:DB8::1]' }).host, '2001:db8::1');
+	for (const name of Object.keys(good))
+		for (const value of HOSTILE.filter(value => !/^x+$/.test(value)))
+			assert.throws(() => install.server({ ...good, [name]: value }), Error, `${name}: ${value}`);
+});
+
+test('no value gets into the command that is not what it should be', () => {
+	for (const value of HOSTILE) {
+		assert.throws(() => install.command(value, KEY, [ '10.7.0.2/24' ], '10.7.0.1/24'), Error, value);
+		assert.throws(() => install.command('cabin', value, [ '10.7.0.2/24' ], '10.7.0.1/24'), Error, value);
+		assert.throws(() => install.command('cabin', KEY, [ value ], '10.7.0.1/24'), Error, value);
+		assert.throws(() => install.command('cabin', KEY, [ '10.7.0.2/24' ], value), Error, value);
+	}
+	assert.throws(() => install.command('cabin', KEY, [], '10.7.0.1/24'));
+});
+
+test('a quoted word is one word to a shell, whatever is in it', () => {
+	for (const value of HOSTILE.filter(value => !value.includes('\0')))
+		assert.equal(spawnSync('sh', [ '-c', `printf %s ${install.quote(value)}` ], { encoding: 'utf8' }).stdout, value);
+});
+
+test('clipboards and terminals do not change it', () => {
+	const text = install.command(...COMMAND);
+
+	assert.doesNotMatch(text, /\t|[^\n\x20-\x7e]|![^ ]|@[A-Z]+@/);
+	for (const shell of [ 'sh', 'bash' ])
+		assert.equal(spawnSync(shell, [ '-n' ], { input: text }).status, 0, shell);
+});
+
+/* -- the command, run among pretended programs ------------------------------------------------------------------- */
+
+const FAKE = `#!/bin/sh
+echo "\${0##*/} $*" >>"$WORLD/ran"
+case "\${0##*/} $*" in
+'id -u') echo 0 ;;
+'wg show interfaces') cat "$WORLD/interfaces" 2>/dev/null ;;
+'wg show wg0 peers') cut -f 1 "$WORLD/peers" ;;
+'wg show wg0 allowed-ips') cat "$WORLD/peers" ;;
+'wg show wg0 public-key') echo '${SERVER_KEY}' ;;
+'wg show wg0 listen-port') echo 51821 ;;
+'wg genkey') echo SECRET ;;
+'ip -o route get 10.7.0.2') echo "10.7.0.2 dev wg0 src 10.7.0.1 uid 0 \\\\    cache " ;;
+'ip -o route get '*) echo "$4 via 192.0.2.1 dev eth0 src 192.0.2.2 uid 0 " ;;
+'ip -o addr show dev wg0') echo '3: wg0    inet 10.7.0.1/24 scope global wg0' ;;
+'systemctl enable --now wg-quick@wg0') echo wg0 >"$WORLD/interfaces" ;;
+wgp2p\\ token*) echo '${TOKEN}' ;;
+esac
+`;
+
+function world({ interfaces = 'wg0\n', peers = '', programs = [ 'wgp2p', 'wg-quick' ] }) {
+	const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wgp2p-'));
+	const bin = path.join(folder, 'bin');
+
+	fs.mkdirSync(bin);
+	fs.mkdirSync(path.join(folder, 'etc/wireguard'), { recursive: true });
+	if (interfaces)
+		fs.writeFileSync(path.join(folder, 'interfaces'), interfaces);
+	if (interfaces)
+		fs.writeFileSync(path.join(folder, 'etc/wireguard/wg0.conf'), '[Interface]\n');
+	fs.writeFileSync(path.join(folder, 'peers'), peers);
+	fs.writeFileSync(path.join(folder, 'ran'), '');
+	for (const name of [ 'id', 'wg', 'ip', 'systemctl', ...programs ])
+		fs.writeFileSync(path.join(bin, name), FAKE, { mode: 0o755 });
+	for (const name of [ 'sed', 'grep', 'tr', 'cut', 'cat', 'ls', 'mkdir', 'head', 'sh' ])
+		fs.symlinkSync(spawnSync('sh', [ '-c', `command -v ${name}` ], { encoding: 'utf8' }).stdout.trim(), path.join(bin, name));
+
+	return {
+		run(...values) {
+			const text = install.command(...(values.length ? values : COMMAND)).replaceAll('/etc/', `${folder}/etc/`);
+			const done = spawnSync('/bin/sh', [], { input: text, encoding: 'utf8', cwd: folder,
+				env: { PATH: bin, WORLD: folder } });
+
+			return { code: done.status, out: done.stdout, err: done.stderr };
+		},
+		read: name => fs.readFileSync(path.join(folder, name), 'utf8'),
+		gone: () => fs.rmSync(folder, { recursive: true })
+	};
+}
+
+function within(facts, look) {
+	const there = world(facts);
+
+	try {
+		look(there);
+	}
+	finally {
+		there.gone();
+	}
+}
+
+const INSTALL = `wgp2p install --role publisher --interface wg0 --device cabin=${KEY}`;
+
+test('on a Linux with WireGuard it adds the peer once, and shows the token', () => within({}, there => {
+	const { code, out, err } = there.run();
+
+	assert.equal(code, 0, err);
+	assert.equal(install.parse(out, 'cabin').token, TOKEN);
+	assert.ok(there.read('ran').includes(`wg set wg0 peer ${KEY} allowed-ips 10.7.0.2/32\n`));
+	assert.ok(there.read('ran').includes(INSTALL));
+	there.run();
+	assert.equal(there.read('etc/wireguard/wg0.conf'),
+		`[Interface]\n\n# cabin\n[Peer]\nPublicKey = ${KEY}\nAllowedIPs = 10.7.0.2/32\n`);
+}));
+
+test('on a Linux without WireGuard it sets it up, with a key that is in no argument', () => within({ interfaces: '' }, there => {
+	const { code, err } = there.run();
+
+	assert.equal(code, 0, err);
+	assert.match(there.read('etc/wireguard/wg0.conf'), /^\[Interface\]\nAddress = 10\.7\.0\.1\/24\nListenPort = 51820\nPrivateKey = SECRET\n/);
+	assert.doesNotMatch(there.read('ran'), /SECRET/);
+	assert.ok(there.read('ran').includes(INSTALL));
+}));
+
+test('without the installer nothing is changed', () => within({ programs: [ 'wg-quick' ], interfaces: '' }, there => {
+	const { code, err } = there.run();
+
+	assert.equal(code, 1);
+	assert.match(err, /Copy the file wgp2p\.pyz/);
+	assert.doesNotMatch(there.read('ran'), /set|enable|genkey/);
+}));
+
+test('an address that is taken, or in no tunnel, is said and nothing is changed', () => {
+	within({ peers: `${SERVER_KEY}\t10.7.0.9/32 10.7.0.2/32\n` }, there => {
+		const { code, err } = there.run();
+
+		assert.equal(code, 1);
+		assert.match(err, /10\.7\.0\.2\/32 belongs to another peer.*Taken are: 10\.7\.0\.9\/32 10\.7\.0\.2\/32/);
+		assert.doesNotMatch(there.read('ran'), /wg set|install/);
+	});
+	within({}, there => {
+		const { code, err } = there.run('cabin', KEY, [ '10.99.0.2/24' ], '10.99.0.1/24');
+
+		assert.equal(code, 1);
+		assert.match(err, /No tunnel of this server holds.*10\.99\.0\.2\/32[^]*wg0 +inet 10\.7\.0\.1\/24/);
+		assert.doesNotMatch(there.read('ran'), /wg set|install/);
+	});
+});
+
+test('a router that the server has keeps its interface and is no conflict with itself', () => within(
+	{ peers: `${KEY}\t10.7.0.2/32\n` }, there => assert.equal(there.run().code, 0)));
