@@ -1,0 +1,77 @@
+'use strict';
+'require baseclass';
+'require rpc';
+'require uci';
+
+/* Changes to network and wgp2p, applied at once with rpcd's rollback, and taken up by the running WireGuard.
+ *
+ * LuCI's own dialog (ui.changes.apply) ends with a new page, and with it a private key that is to be shown once would be
+ * gone. So the two steps that it is made of are done here.
+ *
+ * netifd does not see that a peer has come or gone (its sections are none of the interface's). `renew` has WireGuard's
+ * protocol handler read them anew: since OpenWrt 25.12, and without touching the other peers. Older ones must restart
+ * the interface, which is for people to say. */
+
+const CONFIGS = [ 'network', 'wgp2p' ];
+const ROLLBACK_S = 30;
+
+const declare = method => rpc.declare({ object: 'network.interface', method, params: [ 'interface' ], reject: true });
+const renew = declare('renew'), down = declare('down'), up = declare('up');
+
+function carryOut(change) {
+	if (change.op == 'remove')
+		return uci.remove(change.config, change.section);
+
+	const section = change.op == 'add' ? uci.add(change.config, change.type) : change.section;
+
+	for (const [ option, value ] of Object.entries(change.values))
+		if (value != null)
+			uci.set(change.config, section, option, value);
+}
+
+return baseclass.extend({
+	/** Reads both files anew, as they are now. */
+	async fresh() {
+		uci.unload(CONFIGS);
+		await uci.load(CONFIGS);
+
+		return { network: uci.sections('network'), wgp2p: uci.sections('wgp2p') };
+	},
+
+	/** Throws an Error while this login has changes that are saved and not applied: ours would take them along. */
+	async refuseUnsaved() {
+		const files = Object.entries(await uci.changes()).filter(([ , changes ]) => changes.length).map(([ name ]) => name);
+
+		if (files.length)
+			throw new Error(_('There are unsaved changes in %s. Apply or revert them first, with “Unsaved changes” at the top of the page.').format(files.join(', ')));
+	},
+
+	/** Writes the changes (see wgp2p.clients), and applies them. Where the router does not confirm that in 30 s it takes
+	 * them back by itself. Throws an Error that says what became of them. */
+	async apply(changes) {
+		changes.forEach(carryOut);
+
+		try {
+			await uci.save();
+			await uci.apply(ROLLBACK_S);
+		}
+		catch (error) {
+			throw new Error(_('The change is not in force (%s). What is left of it is under “Unsaved changes” at the top of the page: apply or revert it there.').format(error?.message ?? error));
+		}
+		finally {
+			await this.fresh();
+		}
+	},
+
+	/** Has the interface take up its peers, where this OpenWrt can do that without dropping the others; else nothing
+	 * happens. */
+	async takeUp(name) {
+		await renew(name).catch(() => null);
+	},
+
+	/** Restarts the interface: all its connections break for some seconds. */
+	async restart(name) {
+		await down(name);
+		await up(name);
+	}
+});
