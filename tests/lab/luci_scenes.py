@@ -7,6 +7,7 @@ the recordings. Keys are the lab's: made for it, and known to everybody.
 import base64
 import json
 
+import netns
 import wireguard_lab as wireguard
 from daemon import uci
 from pairs import token_of
@@ -36,6 +37,11 @@ def give_beacon_key(lab, device="rem"):
     path = keep(lab, device) / "beacon.key"
     path.write_bytes(base64.b64encode(wireguard.beacon_secret(device)) + b"\n")
     path.chmod(0o640)
+
+
+def lan(device="rem"):
+    """The router's LAN, without anybody in it."""
+    netns.batch(device, "ip", "link add br-lan type dummy", f"addr add {LAN}.1/24 dev br-lan", "link set br-lan up")
 
 
 # -- UCI's files --------------------------------------------------------------------------------------

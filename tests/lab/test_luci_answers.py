@@ -50,7 +50,7 @@ def test_busy(make_lab, interpreter, request, check):
     """A client on each kind of path; then what the public server says of them; then that one is gone."""
     lab = make_lab(networks=("cone", "symmetric", "cone"), clients=len(NAMES))
     GatewayRouter(lab).start()
-    netns.batch("rem", "ip", "link add br-lan type dummy", f"addr add {scenes.LAN}.1/24 dev br-lan", "link set br-lan up")
+    scenes.lan()
     netns.nft("natb", BLOCKED)
     scenes.give_token(lab)
     scenes.give_beacon_key(lab)
