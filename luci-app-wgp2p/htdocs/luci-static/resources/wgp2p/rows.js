@@ -11,14 +11,14 @@ const good = word => ({ level: 'success', word });
 const bad = word => ({ level: 'warning', word });
 const plain = word => ({ level: '', word });
 
-/* The daemon's problems begin small and have no full stop. */
+/* A problem as the daemon has it (it begins small, and has no full stop) as a sentence; '' stays ''. */
 function sentence(text) {
-	return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+	return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
 /* A row of this router's own state. */
 function fact(key, title, value, state, sentences) {
-	return { key, title, value, state, text: sentences.filter(text => text).map(sentence).join(' ') };
+	return { key, title, value, state, text: sentences.filter(text => text).join(' ') };
 }
 
 function portOf(endpoint) {
@@ -33,10 +33,10 @@ function server(subscriber, link) {
 
 	if (link.mode == 'no token') {
 		state = bad(_('no token'));
-		lines.push(link.problem);
+		lines.push(sentence(link.problem));
 	}
 	else if (link.problem) {
-		lines.push(link.problem, link.tunnel_age == null ? _('Nothing has come through the tunnel yet.')
+		lines.push(sentence(link.problem), link.tunnel_age == null ? _('Nothing has come through the tunnel yet.')
 			: _('Something came through the tunnel %s ago.').format(words.age(link.tunnel_age)));
 	}
 	else {
@@ -65,7 +65,7 @@ function outside(subscriber, link, several) {
 function follower(subscriber) {
 	if (subscriber.problem)
 		return [ fact(`subscriber ${subscriber.interface}`, _('WireGuard interface'), subscriber.interface, bad(_('not working')),
-			[ subscriber.problem ]) ];
+			[ sentence(subscriber.problem) ]) ];
 
 	const seen = subscriber.publishers.filter(link => link.you);
 
@@ -75,7 +75,10 @@ function follower(subscriber) {
 
 /* -- mappings ----------------------------------------------------------------------------------------- */
 
+const PROTOCOLS = { __proto__: null, pcp: 'PCP', natpmp: 'NAT-PMP', upnp: 'UPnP' };
+
 const VERDICTS = {
+	__proto__: null,
 	'open': () => [ good(_('open')), _('Tried from outside by more than one server.') ],
 	'open to this server': () => [ good(_('open')), _('Tried from outside by one server.') ],
 	'filtered': () => [ bad(_('closed')), _('From outside nothing comes through it.') ],
@@ -94,12 +97,12 @@ function mapping(part, row) {
 	return fact(`mapping ${part.interface} ${row.port} ${row.forward}`, _('Port mapping'), row.external ?? '', state, [
 		row.protocol == null ? _('%s, asked of %s.').format(where, words.visible(row.gateway))
 			: _('%s, made by %s with %s.').format(where, words.visible(row.gateway),
-				{ pcp: 'PCP', natpmp: 'NAT-PMP', upnp: 'UPnP' }[row.protocol] ?? words.visible(row.protocol)),
-		verdict, row.error ]);
+				PROTOCOLS[row.protocol] ?? words.visible(row.protocol)),
+		verdict, sentence(row.error) ]);
 }
 
 function mappings(part) {
-	return part.problem ? [ fact(`mapping ${part.interface}`, _('Port mapping'), '', bad(_('not mapped')), [ part.problem ]) ]
+	return part.problem ? [ fact(`mapping ${part.interface}`, _('Port mapping'), '', bad(_('not mapped')), [ sentence(part.problem) ]) ]
 		: part.mappings.map(row => mapping(part, row));
 }
 
@@ -111,7 +114,7 @@ function publisher(part) {
 	return fact(`publisher ${part.interface}`, _('Public server on %s').format(words.visible(part.interface)),
 		part.address.map(ip => `${ip.includes(':') ? `[${ip}]` : ip}:${part.port}`).join(', '),
 		part.problem ? bad(_('not working')) : good(_('serves')),
-		[ part.problem || _('Remote devices: %d, connected: %d.').format(devices, part.subscribers) ]);
+		[ sentence(part.problem) || _('Remote devices: %d, connected: %d.').format(devices, part.subscribers) ]);
 }
 
 function relay(part) {
@@ -121,7 +124,7 @@ function relay(part) {
 	return fact(`relay ${part.interface}`, _('Relay on %s').format(words.visible(part.interface)), '',
 		state == 'kernel' ? good(_('works')) : state == 'userspace' ? bad(_('works slowly'))
 			: problem ? bad(_('not working')) : plain(_('off')),
-		[ problem, ...pairs.map(pair => _('%s and %s: %s in the last hour or longer.').format(name(pair.a), name(pair.b),
+		[ sentence(problem), ...pairs.map(pair => _('%s and %s: %s in the last hour or longer.').format(name(pair.a), name(pair.b),
 			words.bytes(pair.bytes))) ]);
 }
 
@@ -159,6 +162,7 @@ function byName(a, b) {
 }
 
 const STATES = {
+	__proto__: null,
 	seen: () => [ good(_('seen')), '' ],
 	quiet: () => [ plain(_('quiet')), _('nothing has come from it for 40 s') ],
 	restored: () => [ plain(_('remembered')), _('its endpoint is from before the last start') ],
