@@ -25,7 +25,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes a minute; under both Pythons only with --slow")
+    config.addinivalue_line("markers", "slow: takes a while; under both Pythons only with --slow")
     config.addinivalue_line("markers", "long: others show the same in less time, or in part; only with --slow")
 
 

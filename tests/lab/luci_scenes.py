@@ -155,8 +155,8 @@ def _both(shapes):
     """One shape for all items of a list. ValueError when there is none."""
     found = None
     for one in shapes:
-        if isinstance(one, dict) and isinstance(found, dict):
-            found = {name: _both([found.get(name), one.get(name)]) for name in {**found, **one}}
+        if isinstance(one, dict) and isinstance(found, dict) and one.keys() == found.keys():
+            found = {name: _both([found[name], one[name]]) for name in found}
         elif isinstance(one, list) and isinstance(found, list):
             found = [_both([found[0], one[0]])]
         elif None in (found, one):

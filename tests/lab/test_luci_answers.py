@@ -12,7 +12,7 @@ import netns
 import pytest
 from gateway_router import GatewayRouter
 from luci_scenes import NAMES, answers, differences, shape
-from pairs import path_of, wait_path
+from pairs import wait_path
 from programs import Pinger
 from scenes import join
 from waiting import wait_for

@@ -1,5 +1,5 @@
-"""The profile that LuCI's page shows of the phone in tests/golden/luci/busy.json, letter for letter as its QR code holds
-it (tests/golden/luci/profile.conf): brought up by wg-quick, it leads straight to the router."""
+"""The profile that LuCI's page shows of the phone in tests/golden/luci/busy.json, letter for letter as in its QR code
+(tests/golden/luci/profile.conf): brought up by wg-quick, it leads straight to the router."""
 import pathlib
 
 import luci_scenes as scenes

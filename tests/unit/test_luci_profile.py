@@ -1,5 +1,5 @@
-"""What LuCI's page shows as the phone's profile is what `wgp2p client` would give out: tests/golden/luci/profile.conf from
-profile.json, which has the arguments by their names in profile.js, and the secret of the router's beacons."""
+"""What LuCI's page shows as the phone's profile is what `wgp2p client` would give out: tests/golden/luci/profile.conf
+from profile.json, which has the arguments by their names in profile.js, and the secret of the router's beacons."""
 import base64
 import json
 import pathlib
