@@ -38,9 +38,14 @@ return baseclass.extend({
 		return { network: uci.sections('network'), wgp2p: uci.sections('wgp2p') };
 	},
 
-	/** Throws an Error while this login has changes that are saved and not applied: ours would take them along. */
+	/** Names of the files of which this login has changes that are saved and not applied. */
+	async unsaved() {
+		return Object.entries(await uci.changes()).filter(([ , changes ]) => changes.length).map(([ name ]) => name);
+	},
+
+	/** Throws an Error when there are such: ours would take them along. */
 	async refuseUnsaved() {
-		const files = Object.entries(await uci.changes()).filter(([ , changes ]) => changes.length).map(([ name ]) => name);
+		const files = await this.unsaved();
 
 		if (files.length)
 			throw new Error(_('There are unsaved changes in %s. Apply or revert them first, with “Unsaved changes” at the top of the page.').format(files.join(', ')));
@@ -53,7 +58,8 @@ return baseclass.extend({
 
 		try {
 			await uci.save();
-			await uci.apply(ROLLBACK_S);
+			if ((await this.unsaved()).length) // rpcd has an error for nothing to apply
+				await uci.apply(ROLLBACK_S);
 		}
 		catch (error) {
 			throw new Error(_('The change is not in force (%s). What is left of it is under “Unsaved changes” at the top of the page: apply or revert it there.').format(error?.message ?? error));

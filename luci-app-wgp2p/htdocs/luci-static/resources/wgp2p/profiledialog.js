@@ -5,6 +5,7 @@
 'require wgp2p.clients as clients';
 'require wgp2p.draw as draw';
 'require wgp2p.profile as profiles';
+'require wgp2p.words as words';
 
 /* The dialog with a client's profile: as a code to scan, as text to edit, as a file. The fields make the text; code and
  * file are made of the text as it stands. What it shows is gone from the page when it is closed. */
@@ -15,9 +16,9 @@ const KINDS = {
 	proxied: { title: _('Through the server'), about: _('A fallback: everything goes to the public server, which can read it and routes it to this router. Server and router must be set up for that, and the client needs an address that this router expects from the server (documentation, “routing”). Switch on one of the tunnels at a time.') }
 };
 const KEEPALIVES = {
-	25: _('25 seconds: the least battery. A phone that lies idle is found up to 25 seconds after it has changed its network.'),
-	20: _('20 seconds: found a little sooner, a little more battery.'),
-	15: _('15 seconds: found soonest, and the radio wakes up almost twice as often.')
+	25: _('The least battery. A phone that lies idle is found up to 25 seconds after it has changed its network.'),
+	20: _('A phone that lies idle is found up to 20 seconds after it has changed its network. That takes a little more battery.'),
+	15: _('A phone that lies idle is found up to 15 seconds after it has changed its network. Its radio wakes up almost twice as often for that.')
 };
 const COMPLETE = /^\s*PrivateKey\s*=\s*[A-Za-z0-9+/]{43}=\s*$/m;
 
@@ -26,8 +27,12 @@ const list = text => text.split(/[\s,]+/).filter(word => word != '');
 function row(title, about, field) {
 	return E('div', { 'class': 'cbi-value' }, [
 		E('label', { 'class': 'cbi-value-title' }, [ title ]),
-		E('div', { 'class': 'cbi-value-field' }, [ field, E('div', { 'class': 'cbi-value-description' }, [ about ]) ])
+		E('div', { 'class': 'cbi-value-field' }, [ field, typeof about == 'string' ? described(about) : about ])
 	]);
+}
+
+function described(text) {
+	return E('div', { 'class': 'cbi-value-description' }, [ text ]);
 }
 
 function input(name, value, changed) {
@@ -59,6 +64,7 @@ return baseclass.extend({
 		const problem = E('div', { 'class': 'alert-message warning', 'style': 'display:none' });
 		const about = E('p', {});
 		const make = () => {
+			draw.setText(trade, KEEPALIVES[keepalive.value]);
 			try {
 				const made = profiles.profile({ ...recipe, kind, privateKey: key.value.trim(), addresses: list(address.value),
 					dns: list(dns.value), keepalive: Number(keepalive.value),
@@ -79,15 +85,15 @@ return baseclass.extend({
 				_('There is no code to scan without a private key.') ]));
 			done.style.display = given.note && endpoint.value.trim() != given.noted ? '' : 'none';
 		};
-		const key = E('input', { 'type': 'password', 'class': 'cbi-input-password', 'name': 'private_key',
-			'autocomplete': 'new-password', 'value': recipe.privateKey, 'input': make });
+		const key = input('private_key', recipe.privateKey, make);
 		const address = input('address', recipe.addresses.join(', '), make);
 		const endpoint = input('endpoint', recipe.device.endpoint, make);
 		const networks = input('allowed_ips', recipe.device.allowedIps.join(', '), make);
 		const dns = input('dns', recipe.dns.join(', '), make);
 		const keepalive = E('select', { 'class': 'cbi-input-select', 'name': 'keepalive', 'change': make },
 			Object.keys(KEEPALIVES).reverse().map(seconds => E('option', { 'value': seconds,
-				'selected': Number(seconds) == recipe.keepalive || null }, [ KEEPALIVES[seconds] ])));
+				'selected': Number(seconds) == recipe.keepalive || null }, [ _('%d seconds').format(seconds) ])));
+		const trade = described('');
 		const tabs = E('ul', { 'class': 'cbi-tabmenu' }, Object.keys(KINDS).map(name => E('li', {}, [
 			E('a', { 'href': '#', 'data-kind': name, 'click': ev => { ev.preventDefault(); choose(name); } }, [ KINDS[name].title ]) ])));
 		const choose = name => {
@@ -107,9 +113,9 @@ return baseclass.extend({
 			await given.note(endpoint.value.trim()).then(close, draw.failure);
 		}) }, [ _('The client has this profile now') ]);
 
-		ui.showModal([ draw.text(_('Profile of %s').format(given.name)) ], [
+		ui.showModal([ draw.text(_('Profile of %s').format(words.visible(given.name))) ], [
 			this.words(given),
-			recipe.privateKey ? '' : row(_('Private key'), _('Of the client, to show the code. It stays in this window.'), key),
+			recipe.privateKey ? '' : row(_('Private key'), _('It stays in this window.'), key),
 			tabs, about, problem,
 			E('div', { 'style': 'display:flex; flex-wrap:wrap; gap:1em; align-items:flex-start' }, [
 				code,
@@ -128,7 +134,7 @@ return baseclass.extend({
 				row(_('This router from outside'), _('HOST:PORT under which the client finds this router: as the public server sees it, or a name of yours that follows the address.'), endpoint),
 				row(_('Networks behind this router'), _('What the client reaches through this router. 0.0.0.0/0, ::/0 sends all its traffic here.'), networks),
 				row(_('DNS'), _('Empty: the client keeps its own. Whoever runs the DNS server that stands here sees every name that the client asks for.'), dns),
-				row(_('Keepalive'), _('How often the client sends a sign of life while it is idle. It keeps the way through the networks in between open.'), keepalive),
+				row(_('Keepalive'), trade, keepalive),
 				row(_('Address'), _('The client’s own in the tunnel.'), address)
 			]),
 			E('details', { 'open': given.added || null }, [
@@ -148,7 +154,7 @@ return baseclass.extend({
 		if (given.recipe.privateKey && !given.kept)
 			return draw.notice('warning', _('Scan or download this now. The router does not keep the private key, and shows the whole profile only this once.'));
 		if (!given.recipe.privateKey)
-			return draw.notice('notice', _('The private key is not on this router. Put it into the text, or change the profile in the app by hand.'));
+			return draw.notice('notice', _('Only the client has its private key. Put this text into its app, with that key in place of the words in brackets. Or give the key here, to have the code.'));
 
 		return '';
 	}

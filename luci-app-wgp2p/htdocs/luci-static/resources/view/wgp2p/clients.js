@@ -31,10 +31,25 @@ function ask(title, body, ...buttons) {
 		E('button', { 'class': 'btn', 'click': ui.hideModal }, [ _('Cancel') ]), ' ', ...buttons ]) ]);
 }
 
+/* Names from elsewhere, for a sentence. */
+function named(names) {
+	return names.map(name => words.visible(name)).join(', ');
+}
+
 function field(title, about, node) {
 	return E('div', { 'class': 'cbi-value' }, [
 		E('label', { 'class': 'cbi-value-title', 'for': node.id }, [ title ]),
 		E('div', { 'class': 'cbi-value-field' }, [ node, E('div', { 'class': 'cbi-value-description' }, [ about ]) ]) ]);
+}
+
+/* Fills a cell anew only when `value` is another one than the last time: what has not changed keeps its focus. */
+function fill(cell, value, children) {
+	const text = JSON.stringify(value);
+
+	if (cell.wgp2pShown != text) {
+		cell.wgp2pShown = text;
+		dom.content(cell, children());
+	}
 }
 
 return view.extend({
@@ -125,13 +140,12 @@ return view.extend({
 	},
 
 	updateNotices(facts) {
-		const pending = facts.place ? clients.pending(facts.place, facts.files.network, facts.status, facts.rows)
-			: { missing: [], left: [] };
+		const { missing, left } = this.lasting(facts);
 		const said = [
 			facts.place && facts.trouble && _('The state of the clients is not known, and none can be added: %s.').format(facts.trouble),
 			facts.madeTrouble && _('Clients that were made with “wgp2p client” are not known as such: %s.').format(facts.madeTrouble),
-			pending.missing.length && _('WireGuard does not know these clients yet: %s.').format(pending.missing.join(', ')),
-			pending.left.length && _('WireGuard still lets in what is no longer configured: %s.').format(pending.left.join(', '))
+			missing.length && _('WireGuard does not know these clients yet: %s.').format(named(missing)),
+			left.length && _('WireGuard still lets in what is no longer configured: %s.').format(named(left))
 		].filter(text => text);
 
 		if (said.join('\n') == this.said)
@@ -139,9 +153,21 @@ return view.extend({
 
 		this.said = said.join('\n');
 		dom.content(this.notices, said.map(text => draw.notice('warning', text)));
-		if (pending.missing.length || pending.left.length)
+		if (missing.length || left.length)
 			this.notices.appendChild(E('p', {}, [ E('button', { 'class': 'btn cbi-button-action', 'disabled': readonly,
-				'click': ui.createHandlerFn(this, 'handleTakeUp') }, [ _('Have WireGuard take it up') ]) ]));
+				'click': ui.createHandlerFn(this, 'handleTakeUp') }, [ _('Apply to WireGuard') ]) ]));
+	},
+
+	/* What WireGuard has not taken up, now and when we looked before: right after a change the daemon has yet to see it. */
+	lasting(facts) {
+		const now = facts.place ? clients.pending(facts.place, facts.files.network, facts.status, facts.rows)
+			: { missing: [], left: [] };
+		const before = this.before ?? { missing: [], left: [] };
+
+		this.before = now;
+
+		return { missing: now.missing.filter(name => before.missing.includes(name)),
+			left: now.left.filter(name => before.left.includes(name)) };
 	},
 
 	updateList(facts) {
@@ -157,30 +183,42 @@ return view.extend({
 	},
 
 	columns() {
-		const button = (row, text, look, handler) => E('button', { 'class': `btn ${look}`, 'disabled': readonly,
-			'click': ui.createHandlerFn(this, () => this[handler](this.facts.rows.find(one => one.key == row.key))) }, [ text ]);
+		const text = (title, value) => ({ title, update: (cell, row) => {
+			fill(cell, true, () => draw.text(''));
+			draw.setText(cell.firstChild, words.visible(value(row)));
+		} });
+		const button = (row, name, look, handler) => E('button', { 'class': `btn ${look}`, 'disabled': readonly,
+			'click': ui.createHandlerFn(this, () => this[handler](this.facts.rows.find(one => one.key == row.key))) }, [ name ]);
 
 		return [
-			{ title: _('Name'), draw: row => draw.text(row.name) },
-			{ title: _('Address'), draw: row => draw.text(row.addresses.join(', ')) },
-			{ title: _('Listen port'), draw: row => draw.text(row.listenPort ?? '–') },
-			{ title: _('Profile'), draw: row => this.state(row) },
-			{ title: '', draw: row => E('div', { 'style': 'display:flex; flex-wrap:wrap; gap:.3em; justify-content:flex-end' }, [
-				button(row, row.stale ? _('Show the new profile') : _('Show profile'), 'cbi-button-action', 'handleProfile'),
-				button(row, _('Rename'), 'cbi-button-edit', 'handleRename'),
-				button(row, _('Remove'), 'cbi-button-remove', 'handleRemove') ]) }
+			text(_('Name'), row => row.name),
+			text(_('Address'), row => row.addresses.map(address => address.replace(/\/(32|128)$/, '')).join(', ')),
+			text(_('Listen port'), row => row.listenPort ?? '–'),
+			{ title: _('Profile'), update: (cell, row) => {
+				const state = this.state(row);
+
+				fill(cell, state, () => [ E('span', { 'class': `label ${state.look}` }, [ state.word ]), ' ', state.about ]);
+			} },
+			{ title: '', update: (cell, row) => fill(cell, row.stale, () =>
+				E('div', { 'style': 'display:flex; flex-wrap:wrap; gap:.3em; justify-content:flex-end' }, [
+					button(row, row.stale ? _('Show the new profile') : _('Show profile'), 'cbi-button-action', 'handleProfile'),
+					button(row, _('Rename'), 'cbi-button-edit', 'handleRename'),
+					button(row, _('Remove'), 'cbi-button-remove', 'handleRemove') ])) }
 		];
 	},
 
-	/* What the client's profile is good for, in a word and in words. */
+	/* What the client's profile is good for: a label, a word and a sentence. */
 	state(row) {
-		const [ look, word, about ] = row.excluded ? [ '', _('left alone'), _('wgp2p is told to leave it alone.') ]
-			: row.stale ? [ 'warning', _('out of date'), _('This router has another address or port now. Give the client the new profile.') ]
-				: row.profileEndpoint ? [ 'success', _('up to date'), _('It leads to %s.').format(words.visible(row.profileEndpoint)) ]
-					: row.commandLine ? [ 'success', _('up to date'), _('Made with “wgp2p client”.') ]
-						: [ '', _('not known'), _('It was not made here.') ];
+		if (row.excluded)
+			return { look: '', word: _('left alone'), about: _('The settings say that wgp2p leaves it alone.') };
+		if (row.stale)
+			return { look: 'warning', word: _('out of date'), about: _('This router has another address or port now. Give the client the new profile.') };
+		if (row.profileEndpoint)
+			return { look: 'success', word: _('up to date'), about: _('It leads to %s.').format(words.visible(row.profileEndpoint)) };
+		if (row.commandLine)
+			return { look: 'success', word: _('up to date'), about: _('It was made on the command line.') };
 
-		return E('div', {}, [ E('span', { 'class': `label ${look}` }, [ word ]), ' ', about ]);
+		return { look: '', word: _('not known'), about: _('It was not made here.') };
 	},
 
 	/* -- what is done ---------------------------------------------------------------------------------- */
@@ -276,7 +314,7 @@ return view.extend({
 	handleRename(client) {
 		const name = E('input', { 'id': 'new-name', 'type': 'text', 'class': 'cbi-input-text', 'maxlength': '32', 'value': client.name });
 
-		ask(_('Rename %s').format(client.name), [
+		ask(_('Rename %s').format(named([ client.name ])), [
 			field(_('New name'), _('The client itself need not be changed.'), name),
 			client.commandLine ? one(_('On the command line it stays “%s”.').format(client.commandLine)) : ''
 		], E('button', { 'class': 'btn cbi-button-positive', 'click': ui.createHandlerFn(this, () =>
@@ -288,8 +326,8 @@ return view.extend({
 	},
 
 	handleRemove(client) {
-		ask(_('Remove %s').format(client.name), [
-			one(_('It reaches neither this router nor what is behind it from then on. Its keys are worthless: to have it back, add it anew.'))
+		ask(_('Remove %s').format(named([ client.name ])), [
+			one(_('From then on it reaches neither this router nor what is behind it. To have it back, add it anew.'))
 		], E('button', { 'class': 'btn cbi-button-negative', 'click': ui.createHandlerFn(this, () =>
 			this.change(_('The client is being removed…'), async facts => {
 				const left = files => clients.remove(facts.place, files.network, files.wgp2p, client);
@@ -302,9 +340,9 @@ return view.extend({
 
 				if (changes.length)
 					await this.carryOut(facts.place, changes);
-				ui.showModal([ draw.text(_('%s is removed').format(client.name)) ], [
-					one(_('The public server still knows the client. There, remove the peer with this key from the configuration of WireGuard and of wgp2p:')),
-					E('pre', {}, [ client.key ]),
+				ui.showModal([ draw.text(_('%s is removed').format(named([ client.name ]))) ], [
+					one(_('The public server still knows the client. There, remove the peer with its key from the configuration of WireGuard and from /etc/config/wgp2p, and run as root:')),
+					E('pre', { 'style': 'white-space:pre-wrap; overflow-wrap:anywhere' }, [ `wg set INTERFACE peer ${client.key} remove; wgp2p reload` ]),
 					E('div', { 'class': 'right' }, [ E('button', { 'class': 'btn', 'click': ui.hideModal }, [ _('Close') ]) ]) ]);
 			})) }, [ _('Remove') ]));
 	},
