@@ -39,11 +39,13 @@ test('of several tokens this router’s is taken, of a single one that one', () 
 	assert.equal(install.parse(golden, 'attic').token, TOKEN);
 });
 
-test('what this page prints of a server is what it reads', () => {
-	const server = { publicKey: SERVER_KEY, host: '2001:db8::1', port: '51820', address: 'fd07::1', apiPort: '8080' };
+test('IPv6, and a server that does not know its public address', () => {
+	const text = host => `This server: public key ${SERVER_KEY}, endpoint ${host}:51820,\naddress in the tunnel fd07::1, port 8080 (TCP, in the tunnel only).\n`;
 
-	assert.deepEqual(install.parse(install.printed(server), 'x'), { ...server, token: '' });
-	assert.equal(install.parse(install.printed({ ...server, host: '' }), 'x').host, '');
+	assert.equal(install.parse(text('2001:db8::1'), 'x').host, '2001:db8::1');
+	assert.equal(install.parse(text('[2001:db8::1]'), 'x').host, '2001:db8::1');
+	assert.deepEqual(install.parse(text('SERVER'), 'x'), { publicKey: SERVER_KEY, host: '', port: '51820', address: 'fd07::1',
+		apiPort: '8080', token: '' });
 });
 
 test('nothing of it, and values that cannot be', () => {
@@ -113,6 +115,15 @@ case "\${0##*/} $*" in
 'ip -o addr show dev wg0') echo '3: wg0    inet 10.7.0.1/24 scope global wg0' ;;
 'systemctl enable --now wg-quick@wg0') echo wg0 >"$WORLD/interfaces" ;;
 wgp2p\\ token*) echo '${TOKEN}' ;;
+'ubus call wgp2p status') echo status ;;
+'jsonfilter -e @.publishers[@.interface='\\''wg0'\\''].port') cat "$WORLD/publisher" 2>/dev/null ;;
+'jsonfilter -e @.publishers[@.interface='\\''wg0'\\''].address[0]') echo 10.7.0.1 ;;
+'jsonfilter -e @.wan.address[0]') cat "$WORLD/wan" ;;
+'uci batch') cat >>"$WORLD/batch"; echo "network.x.public_key='${KEY}'" >"$WORLD/uci-network" ;;
+'uci show network') cat "$WORLD/uci-network" 2>/dev/null ;;
+'uci show wgp2p') cat "$WORLD/uci-wgp2p" 2>/dev/null ;;
+'uci add wgp2p peer') echo cfg09; echo "wgp2p.cfg09.public_key='${KEY}'" >"$WORLD/uci-wgp2p" ;;
+'uci changes wgp2p') cat "$WORLD/changes" 2>/dev/null ;;
 esac
 `;
 
@@ -134,6 +145,8 @@ function world({ interfaces = 'wg0\n', peers = '', programs = [ 'wgp2p', 'wg-qui
 		fs.symlinkSync(spawnSync('sh', [ '-c', `command -v ${name}` ], { encoding: 'utf8' }).stdout.trim(), path.join(bin, name));
 
 	return {
+		folder,
+		put: (name, text) => fs.writeFileSync(path.join(folder, name), text),
 		run(...values) {
 			const text = install.command(...(values.length ? values : COMMAND)).replaceAll('/etc/', `${folder}/etc/`);
 			const done = spawnSync('/bin/sh', [], { input: text, encoding: 'utf8', cwd: folder,
@@ -203,6 +216,62 @@ test('an address that is taken, or in no tunnel, is said and nothing is changed'
 		assert.match(err, /No tunnel of this server holds.*10\.99\.0\.2\/32[^]*wg0 +inet 10\.7\.0\.1\/24/);
 		assert.doesNotMatch(there.read('ran'), /wg set|install/);
 	});
+});
+
+const OPENWRT = { programs: [ 'wgp2p', 'uci', 'ubus', 'jsonfilter' ] };
+
+function openwrt(there, { publisher = '8080\n', wan = '203.0.113.9\n' } = {}) {
+	fs.mkdirSync(path.join(there.folder, 'etc/config'));
+	there.put('etc/config/network', '');
+	there.put('publisher', publisher);
+	there.put('wan', wan);
+}
+
+test('on an OpenWrt router it adds both sections once, and prints what the page reads', () => within(OPENWRT, there => {
+	openwrt(there);
+
+	const { code, out, err } = there.run();
+
+	assert.equal(code, 0, err);
+	assert.deepEqual(install.parse(out, 'cabin'), { publicKey: SERVER_KEY, host: '203.0.113.9', port: '51821', address: '10.7.0.1',
+		apiPort: '8080', token: TOKEN });
+	assert.equal(there.run().code, 0);
+	assert.equal(there.read('batch'), `add network wireguard_wg0
+set network.@wireguard_wg0[-1].description='cabin'
+set network.@wireguard_wg0[-1].public_key='${KEY}'
+add_list network.@wireguard_wg0[-1].allowed_ips='10.7.0.2/32'
+commit network
+`);
+	assert.equal(there.read('ran').split('uci add wgp2p peer').length, 2);
+	assert.ok(there.read('ran').includes(`uci set wgp2p.cfg09.name=cabin\nuci set wgp2p.cfg09.public_key=${KEY}\nuci set wgp2p.cfg09.device=1\nuci commit wgp2p\nwgp2p reload\n`));
+}));
+
+test('an OpenWrt router behind a NAT does not name its private address', () => {
+	for (const wan of [ '', '10.1.2.3', '192.168.0.2', '172.16.1.1', '172.31.1.1', '100.64.0.1', '100.127.1.1', 'fd00::1' ])
+		within(OPENWRT, there => {
+			openwrt(there, { wan });
+			assert.equal(install.parse(there.run().out, 'cabin').host, '', wan);
+		});
+	for (const wan of [ '172.32.1.1', '100.63.0.1', '100.128.0.1', '2001:db8::1' ])
+		within(OPENWRT, there => {
+			openwrt(there, { wan });
+			assert.equal(install.parse(there.run().out, 'cabin').host, wan);
+		});
+});
+
+test('an OpenWrt router that is no public server, or has changes of somebody, is left alone', () => {
+	for (const [ facts, file, words ] of [ [ { publisher: '' }, [ 'x', '' ], /no public server yet/ ],
+		[ {}, [ 'changes', 'wgp2p.x=y' ], /not saved/ ] ])
+		within(OPENWRT, there => {
+			openwrt(there, facts);
+			there.put(...file);
+
+			const { code, err } = there.run();
+
+			assert.equal(code, 1);
+			assert.match(err, words);
+			assert.doesNotMatch(there.read('ran'), /wg set|uci (batch|set|add|commit)/);
+		});
 });
 
 test('a router that the server has keeps its interface and is no conflict with itself', () => within(

@@ -53,7 +53,7 @@ function withInterface() {
 test('an empty router', () => {
 	const found = plan.present(empty());
 
-	assert.deepEqual(found, { role: '', interface: '', label: 'vps',
+	assert.deepEqual(found, { role: 'device', enabled: false, interface: '', label: 'vps',
 		server: { publicKey: '', host: '', port: '', address: '', apiPort: '8080' } });
 	assert.deepEqual(plan.propose(empty().network, 2), { name: 'wg0', address: '10.7.0.2/24', listenPort: '51820' });
 });
@@ -75,7 +75,7 @@ test('from nothing to a device, and then nothing more', () => {
 	assert.deepEqual(changes.find(change => change.op == 'add'), { op: 'add', config: 'network', type: 'wireguard_wg0', name: null,
 		values: { description: 'public server', public_key: KEY, endpoint_host: 'vpn.example.org', endpoint_port: '51820',
 			persistent_keepalive: '25', route_allowed_ips: '1', allowed_ips: [ '10.7.0.1/32' ] } });
-	assert.deepEqual(plan.present(done), { role: 'device', interface: 'wg0', label: 'vps', server: SERVER });
+	assert.deepEqual(plan.present(done), { role: 'device', enabled: true, interface: 'wg0', label: 'vps', server: SERVER });
 	assert.deepEqual(plan.device(done, 'wg0', SERVER), []);
 	assert.equal(done.wgp2p[1].token_file, '/etc/wgp2p/token');
 	assert.equal(done.wgp2p[1].port, undefined);
@@ -146,6 +146,7 @@ test('a public server', () => {
 
 	assert.equal(plan.present(done).role, 'server');
 	assert.equal(plan.present(done).interface, 'wg0');
+	assert.equal(plan.present(done, 'device').enabled, false);
 	assert.deepEqual(plan.server(done, 'wg0'), []);
 	assert.equal(done.wgp2p[1].enabled, '0');
 });

@@ -24,7 +24,7 @@ const SCRIPT = `\
 name=@NAME@ key=@KEY@ hosts=@HOSTS@ own=@OWN@
 fail() { echo "$*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "This must run as root."
-openwrt= installer=
+openwrt='' installer=''
 if [ -f /etc/config/network ] && command -v uci >/dev/null; then
   openwrt=1
 elif command -v wgp2p >/dev/null; then
@@ -75,15 +75,13 @@ if [ -n "$openwrt" ]; then
   port=$(say "$here.port")
   [ -n "$port" ] || fail "On $interface this router is no public server yet: first choose that role in its own page, WireGuard P2P, Set up."
   [ -z "$(uci changes network; uci changes wgp2p)" ] || fail "Somebody has changes here that are not saved: see uci changes."
-  if [ -z "$(uci show network | grep -F ".public_key='$key'")" ]; then
-    uci batch >/dev/null <<END
+  uci show network | grep -qF ".public_key='$key'" || uci batch >/dev/null <<END
 add network wireguard_$interface
 set network.@wireguard_\${interface}[-1].description='$name'
 set network.@wireguard_\${interface}[-1].public_key='$key'
 $(for host in $hosts; do echo "add_list network.@wireguard_\${interface}[-1].allowed_ips='$host'"; done)
 commit network
 END
-  fi
   wg set "$interface" peer "$key" allowed-ips "$allowed" || exit 1
   section=$(uci show wgp2p | grep -F ".public_key='$key'" | head -n 1 | cut -d . -f 1,2)
   [ -n "$section" ] || section=wgp2p.$(uci add wgp2p peer)
@@ -233,12 +231,5 @@ return baseclass.extend({
 			host: !host || host == UNKNOWN ? '' : attempt(() => this.host(host)), port: port(number ?? ''),
 			address: own ? attempt(() => addresses.canonical(own)) : '', apiPort: port(api ?? ''),
 			token: TOKEN.test(token) ? token : '' };
-	},
-
-	/** What a public server says of itself, in the words that `parse` takes. `host`: '' when it is not known. */
-	printed({ publicKey, host, port, address, apiPort }) {
-		const shown = host ? (host.includes(':') ? `[${host}]` : host) : UNKNOWN;
-
-		return `This server: public key ${publicKey}, endpoint ${shown}:${port},\naddress in the tunnel ${address}, port ${apiPort} (TCP, in the tunnel only).\n`;
 	}
 });

@@ -74,23 +74,27 @@ return baseclass.extend({
 			privateKey: section.private_key ?? '', disabled: ON.test(section.disabled ?? '') }));
 	},
 
-	/** What is set up now: `role` ('device', 'server' or ''), `interface` ('' where nothing is chosen), `label` (the
-	 * subscriber section as the daemon names it), `server`: {publicKey, host, port, address, apiPort}, texts, of the
+	/** What is set up now, of a role: 'device' or 'server'; none: of the one that is switched on, else 'device'.
+	 * @returns {object} `role`; `enabled`: whether it is switched on; `interface` ('': there is none); `label`: the
+	 * subscriber section as the daemon names it; `server`: {publicKey, host, port, address, apiPort}, texts, of the
 	 * public server that is followed ('' for what is not known). */
-	present(sections) {
+	present(sections, role) {
 		const follows = chosen(sections.wgp2p, 'subscriber'), serves = chosen(sections.wgp2p, 'publisher');
 		const names = this.interfaces(sections.network).map(one => one.name);
 		const enabled = ON.test(ofType(sections.wgp2p, 'wgp2p')[0]?.enabled ?? '1');
-		const role = !enabled ? '' : follows && on(follows) ? 'device' : serves && on(serves) ? 'server' : '';
+		const isOn = section => enabled && section != null && on(section);
+
+		role = role ?? (!isOn(follows) && isOn(serves) ? 'server' : 'device');
+
 		const ours = role == 'server' ? serves : follows;
 		const name = [ ours?.interface, names[0] ].find(name => names.includes(name)) ?? '';
 		// The package's own section has an example of an address, which says nothing while it is switched off.
-		const address = role == 'device' ? follows.publisher ?? '' : '';
-		const peer = this.serverPeer(sections, name, address);
+		const known = role == 'device' && isOn(follows) ? follows : {};
+		const peer = this.serverPeer(sections, name, known.publisher ?? '');
 
-		return { role, interface: name, label: follows ? this.label(sections, follows) : 'vps', server: {
-			publicKey: peer?.public_key ?? '', host: peer ? follows.server_host || peer.endpoint_host || '' : '',
-			port: peer?.endpoint_port ?? '', address, apiPort: (role == 'device' && follows.port) || API_PORT } };
+		return { role, enabled: isOn(ours), interface: name, label: follows ? this.label(sections, follows) : 'vps', server: {
+			publicKey: peer?.public_key ?? '', host: known.server_host || peer?.endpoint_host || '',
+			port: peer?.endpoint_port ?? '', address: known.publisher ?? '', apiPort: known.port || API_PORT } };
 	},
 
 	/** A subscriber section's name in the daemon's words. */

@@ -28,7 +28,10 @@ function carryOut(change) {
 	const section = change.op == 'add' ? uci.add(change.config, change.type, change.name) : change.section;
 
 	for (const [ option, value ] of Object.entries(change.values))
-		uci.set(change.config, section, option, value ?? '');
+		if (value == null)
+			uci.unset(change.config, section, option);
+		else
+			uci.set(change.config, section, option, value);
 }
 
 function row(title, about, ...fields) {
@@ -54,15 +57,9 @@ return view.extend({
 	async load() {
 		await uci.load(CONFIGS);
 
-		const present = plan.present(sections());
-
-		this.role = present.role || 'device';
-		this.interface = present.interface;
 		this.name = 'router';
 		this.readonly = !L.hasViewPermission() || null;
-		this.facts = { status: null, problem: _('The service was not asked yet.'), findings: [] };
-		await this.prepare();
-		await this.look();
+		await Promise.all([ this.turn(plan.present(sections()).role), this.look() ]);
 	},
 
 	render() {
@@ -75,12 +72,25 @@ return view.extend({
 
 	/* -- facts --------------------------------------------------------------------------------------------------- */
 
+	/** Turns to another role, and to the interface that it has. */
+	async turn(role) {
+		this.role = role;
+		await this.choose(plan.present(sections(), role).interface);
+	},
+
+	/** Turns to another interface. */
+	async choose(name) {
+		this.interface = name;
+		this.wantsLan = null; // not said yet
+		await this.prepare();
+	},
+
 	/** Takes from UCI what the page shows, after it was loaded or applied. */
 	async prepare() {
 		const all = sections();
 		const own = plan.interfaces(all.network).find(one => one.name == this.interface);
 
-		this.present = plan.present(all);
+		this.present = plan.present(all, this.role);
 		this.interfaces = plan.interfaces(all.network);
 		this.interface = own?.name ?? NEW;
 		this.publicKey = own?.privateKey && !this.readonly
@@ -108,7 +118,9 @@ return view.extend({
 	draw() {
 		this.fields = {};
 		this.rows = Array.from({ length: STEPS }, () => ({ label: E('span', {}, []), title: E('strong', {}, []),
-			words: E('div', {}, []), advice: E('em', {}, []), restart: this.restartButton() }));
+			words: E('div', {}, []), advice: E('em', {}, []) }));
+		this.restart = E('div', {}, [ this.restartButton() ]);
+		this.next = E('p', {}, [ E('a', { 'href': L.url('admin/vpn/wgp2p/clients') }, [ _('All is ready. Go on and add a client: a phone or a laptop.') ]) ]);
 
 		dom.content(this.root, [
 			E('h2', {}, [ _('Set up') ]),
@@ -135,7 +147,7 @@ return view.extend({
 	roleSection() {
 		const choice = (role, title, about) => E('div', { 'style': 'margin:.5em 0' }, [ E('label', {}, [
 			E('input', { 'type': 'radio', 'name': 'role', 'value': role, 'checked': this.role == role || null,
-				'change': () => { this.role = role; this.draw(); } }), ' ', E('strong', {}, [ title ]), E('br'), about ]) ]);
+				'change': () => this.turn(role).then(() => this.draw()) }), ' ', E('strong', {}, [ title ]), E('br'), about ]) ]);
 
 		return E('div', { 'class': 'cbi-section' }, [
 			choice('device', _('This router is to be reached from outside'), _('The usual one. It stands behind a NAT, and phones and laptops connect to it and to its LAN, with the help of a public server.')),
@@ -146,12 +158,12 @@ return view.extend({
 	interfaceSection() {
 		const own = this.own();
 		const select = E('select', { 'class': 'cbi-input-select', 'id': 'setup-interface', 'name': 'interface',
-			'change': ev => this.choose(ev.target.value) }, [
+			'change': ev => this.choose(ev.target.value).then(() => this.draw()) }, [
 			...this.interfaces.map(one => E('option', { 'value': one.name, 'selected': one == own || null }, [ one.name ])),
 			E('option', { 'value': NEW, 'selected': own ? null : true }, [ _('make a new one') ])
 		]);
 
-		return part(1, _('This router'), _('wgp2p needs a WireGuard interface. A new one gets its keys here; the private key stays on this router.'),
+		return part(1, _('This router'), _('wgp2p needs a WireGuard interface. A new one gets its keys from this router.'),
 			row(_('WireGuard interface'), '', select),
 			...(own ? this.existing(own) : this.fresh()),
 			this.lanRow());
@@ -179,7 +191,7 @@ return view.extend({
 			row(_('Name'), '', this.input('newname', proposal.name, { 'maxlength': 15 })),
 			row(_('Address in the tunnel'), _('With the size of the tunnel’s network. If the public server has a WireGuard tunnel already, choose a free address of that one.'),
 				this.input('address', proposal.address)),
-			row(_('Listen port'), _('UDP. Let it as it is, unless you know of a reason.'), this.input('listenport', proposal.listenPort)),
+			row(_('Listen port'), _('UDP. Leave it as it is, unless you know of a reason.'), this.input('listenport', proposal.listenPort)),
 			E('div', { 'class': 'cbi-value' }, [ E('div', { 'class': 'cbi-value-field' }, [
 				this.button('create', 'cbi-button-add', _('Make the interface')) ]) ]),
 			this.problem('create')
@@ -190,8 +202,9 @@ return view.extend({
 		const elsewhere = this.zone && this.zone != 'lan';
 
 		this.fields.lan = E('input', { 'type': 'checkbox', 'id': 'setup-lan', 'name': 'lan',
-			'disabled': elsewhere || this.readonly,
-			'checked': (this.present.role && this.own() ? this.zone == 'lan' : !elsewhere) || null });
+			'disabled': elsewhere || this.readonly, 'change': ev => { this.wantsLan = ev.target.checked; },
+			'checked': (this.wantsLan ?? (this.zone == 'lan' ||
+				(this.role == 'device' && !this.present.enabled && !elsewhere))) || null });
 
 		return row(_('Clients may reach the LAN'), elsewhere
 			? _('This interface is in the firewall zone “%s”, which decides that. It is changed in Network → Firewall.').format(this.zone)
@@ -200,7 +213,7 @@ return view.extend({
 
 	commandSection() {
 		this.script = E('textarea', { 'rows': 8, 'readonly': true, 'spellcheck': 'false', 'name': 'command', 'id': 'setup-command',
-			'style': 'width:100%; font-family:monospace; white-space:pre; overflow-x:auto' }, []);
+			'style': 'width:100%; box-sizing:border-box; font-family:monospace; white-space:pre; overflow-x:auto' }, []);
 		this.noscript = E('em', {}, []);
 		this.copy = draw.copyButton(() => this.script.value);
 
@@ -249,12 +262,12 @@ return view.extend({
 		const server = this.present.server;
 
 		this.paste = E('textarea', { 'rows': 4, 'id': 'setup-paste', 'name': 'paste', 'disabled': this.readonly,
-			'spellcheck': 'false', 'autocomplete': 'off', 'style': 'width:100%', 'input': () => this.read(),
+			'spellcheck': 'false', 'autocomplete': 'off', 'style': 'width:100%; box-sizing:border-box', 'input': () => this.read(),
 			'placeholder': _('Paste here what the command, or the installer, printed on the server.') }, []);
 		this.heard = E('em', {}, []);
 
 		return part(3, _('The public server'), _('What the server printed fills in the fields. You can also fill them in by hand.'),
-			this.paste, this.heard,
+			this.paste, E('p', {}, [ this.heard ]),
 			row(_('Name or address'), _('Where the internet reaches the server. A name is better, should the address change.'),
 				this.input('host', server.host, { 'placeholder': 'vpn.example.org' })),
 			row(_('UDP port'), _('WireGuard’s port there.'), this.input('port', server.port || '51820')),
@@ -291,35 +304,26 @@ return view.extend({
 	},
 
 	publisherSection() {
-		const ready = this.present.role == 'server';
-		const host = this.facts.findings.some(row => row.code == 'cgnat' || row.code == 'behind-router') ? ''
-			: this.facts.status?.wan.address[0] ?? '';
-		const here = this.facts.status?.publishers.find(one => one.interface == this.interface);
-		const text = here?.listen_port && this.publicKey ? install.printed({ publicKey: this.publicKey, host,
-			port: here.listen_port, address: here.address[0] ?? '', apiPort: here.port }) : '';
-
 		return part(2, _('Public server'), _('Switches wgp2p on as the public server, and opens its ports in the firewall. Where no direct path is possible it passes packets on between a router and its clients, without being able to read them.'),
 			E('div', { 'class': 'cbi-page-actions' }, [ this.button('serve', 'cbi-button-apply', _('Save & Apply')) ]),
 			this.problem('serve'),
-			E('p', {}, [ ready ? _('Go on at the other router: open this page there. It shows a command; run that here, as root, over SSH. It prints all that the other router needs, and its token.')
-				: _('After that you go on at the other router.') ]),
-			ready && text ? E('pre', { 'style': 'white-space:pre-wrap; overflow-wrap:anywhere' }, [ text ]) : '');
+			E('p', {}, [ this.present.enabled ? _('It is switched on. Go on at the other router: open this page there. It shows a command; run that here, as root, over SSH. It prints all that the other router needs, and its token.')
+				: _('After that you go on at the other router.') ]));
 	},
 
 	stepsSection(number) {
 		return part(number, _('Do they see each other?'), _('Looked at anew every few seconds.'),
 			E('div', { 'id': 'setup-steps' }, this.rows.map(row => row.node = E('div', { 'style': 'display:flex; gap:.8em; margin:.6em 0' }, [
 				E('div', { 'style': 'flex:0 0 5em' }, [ row.label ]),
-				E('div', { 'style': 'flex:1 1 auto; min-width:0; overflow-wrap:anywhere' }, [ row.title, row.words, row.advice, row.restart ])
-			]))));
+				E('div', { 'style': 'flex:1 1 auto; min-width:0; overflow-wrap:anywhere' }, [ row.title, row.words, row.advice ])
+			]))), this.restart, this.next);
 	},
 
 	/** Brings the steps up to date, in place. */
 	update() {
 		const name = this.interface;
 		const publisher = this.role == 'device' ? this.present.server.address : '';
-		const found = this.role != this.present.role ? []
-			: this.role == 'device' ? steps.device(this.facts, name, publisher) : steps.server(this.facts, name);
+		const found = !this.present.enabled ? [] : this.role == 'device' ? steps.device(this.facts, name, publisher) : steps.server(this.facts, name);
 		const shown = found.length ? found
 			: [ { title: _('Nothing is set up yet'), state: 'later', words: _('Go through the steps above, and save.'), advice: '' } ];
 
@@ -334,8 +338,9 @@ return view.extend({
 			draw.setText(row.title, step.title);
 			draw.setText(row.words, step.words);
 			draw.setText(row.advice, step.advice);
-			row.restart.style.display = step.restart ? '' : 'none';
 		});
+		this.restart.style.display = shown.some(step => step.restart) ? '' : 'none';
+		this.next.style.display = this.role == 'device' && shown.every(step => step.state == 'ok') ? '' : 'none';
 	},
 
 	button(method, kind, title) {
@@ -345,7 +350,7 @@ return view.extend({
 
 	restartButton() {
 		return E('button', { 'class': 'btn cbi-button cbi-button-apply', 'name': 'restart', 'disabled': this.readonly,
-			'style': 'display:none', 'click': ui.createHandlerFn(this, () => apply.restart(this.interface).catch(draw.failure))
+			'click': ui.createHandlerFn(this, () => apply.restart(this.interface).catch(draw.failure))
 		}, [ _('Restart the interface') ]);
 	},
 
@@ -388,12 +393,6 @@ return view.extend({
 		await this.prepare();
 	},
 
-	choose(name) {
-		this.interface = name;
-
-		return this.prepare().then(() => this.draw());
-	},
-
 	lan(name) {
 		return plan.lan(sections().firewall, name, this.fields.lan.checked);
 	},
@@ -409,7 +408,9 @@ return view.extend({
 			privateKey: (await backend.generateKeys()).private });
 
 		await this.put([ ...changes, ...this.lan(name) ]);
-		await this.choose(name);
+		this.interface = name;
+		await this.prepare();
+		this.draw();
 	},
 
 	async save() {
