@@ -2,111 +2,116 @@
 'require baseclass';
 'require rpc';
 
-/*
- * Everything that the pages ask of the router, but for its configuration: the daemon's object on ubus (docs/protocol.md
- * of the project), keys made by LuCI's WireGuard support, and clients that were made on the command line.
- */
+/* What the pages ask of the router. Every call gives a promise; a refusal rejects with an Error whose message is for
+ * people: the daemon's own words where it has some. */
 
-const COMMAND = '/usr/bin/wgp2p';
-const STATUS_WORDS = {
-	4: _('The wgp2p service does not run.'),
-	5: _('The wgp2p service does not answer.'),
-	6: _('You are not allowed to do this.'),
-	7: _('The wgp2p service took too long to answer.'),
-	11: _('The answer of the wgp2p service is too large.')
+const NO_RIGHT = -32002, NO_OBJECT = -32000; // as uhttpd-mod-ubus has them
+const ABSENT = {
+	'wgp2p': _('the wgp2p service does not run'),
+	'luci.wireguard': _('The package luci-proto-wireguard is missing on this router.'),
+	'file': _('The package rpcd-mod-file is missing on this router.')
 };
 
-/* Without `reject` and `expect` a refusal arrives with the daemon's own words (or as a number, where it has none);
- * only a missing object and missing rights are exceptions. */
-function declare(object, method, params, options) {
-	const call = rpc.declare({ object, method, params, ...options });
+/* A call without `reject` resolves with the body that came with a refusal, or with ubus' bare status. With `reject`, or
+ * with `expect`, the daemon's words would be lost. */
+function declare(object, method, ...params) {
+	const call = rpc.declare({ object, method, params });
 
-	return async (...values) => {
+	return async (...args) => {
 		let answer;
+
 		try {
-			answer = await call(...values);
+			answer = await call(...args);
 		}
 		catch (error) {
-			throw new Error(words(error));
+			throw new Error(refused(object, error));
 		}
-		if (answer?.error != null)
-			throw new Error([ answer.error, ...(answer.problems ?? []) ].join('; '));
 		if (typeof answer == 'number' && answer != 0)
-			throw new Error(STATUS_WORDS[answer] ?? _('It did not work (ubus status %d).').format(answer));
-		return answer;
+			throw new Error(_('The router refuses this: %s').format(rpc.getStatusText(answer)));
+		if (answer?.error)
+			throw new Error([ answer.error, ...(answer.problems ?? []) ].join('; '));
+
+		return answer || {};
 	};
 }
 
-function words(error) {
-	if (/-32000/.test(error.message))
-		return STATUS_WORDS[4];
-	if (/-32002/.test(error.message))
-		return STATUS_WORDS[6];
-	return error.message;
+/* Why a call came to nothing. LuCI's error has the code in its text alone. */
+function refused(object, error) {
+	const code = Number(/error (-\d+)/.exec(error.message)?.[1]);
+
+	if (code == NO_RIGHT)
+		return _('You are not allowed to do this.');
+
+	return code == NO_OBJECT ? ABSENT[object] : error.message;
 }
 
-const generateKeyPair = declare('luci.wireguard', 'generateKeyPair');
-const keysOf = declare('luci.wireguard', 'getPublicAndPrivateKeyFromPrivate', [ 'privkey' ]);
-const beaconOf = declare('wgp2p', 'beacon', [ 'public_key' ]);
-const exec = declare('file', 'exec', [ 'command', 'params' ]);
+const ask = {
+	punch: declare('wgp2p', 'punch', 'peer'),
+	beacon: declare('wgp2p', 'beacon', 'public_key'),
+	generate: declare('luci.wireguard', 'generateKeyPair'),
+	derive: declare('luci.wireguard', 'getPublicAndPrivateKeyFromPrivate', 'privkey'),
+	execute: declare('file', 'exec', 'command', 'params')
+};
 
-async function run(command, params) {
-	const { code, stdout, stderr } = await exec(command, params);
+/* {stdout, stderr} of `wgp2p client WORDS`. */
+async function client(...words) {
+	const { code, stdout = '', stderr = '' } = await ask.execute('/usr/bin/wgp2p', [ 'client', ...words ]);
 
-	if (code != 0)
-		throw new Error(String(stderr ?? '').trim().split('\n')[0] || _('%s ended with %d.').format(command, code));
-	return String(stdout ?? '');
+	if (code)
+		throw new Error(stderr.trim() || _('wgp2p client %s ended with %d.').format(words[0], code));
+
+	return { stdout, stderr };
 }
 
 return baseclass.extend({
-	/* Each of these gives a promise of what docs/protocol.md says, and fails with an Error in words. */
+	/** The daemon's answers, as docs/protocol.md has them. */
 	status: declare('wgp2p', 'status'),
 	history: declare('wgp2p', 'history'),
-	/* It looks at the machine for a while; in a batch all other answers would wait for it. */
-	doctor: declare('wgp2p', 'doctor', [], { nobatch: true }),
-	punch: declare('wgp2p', 'punch', [ 'peer' ]),
-	token: declare('wgp2p', 'token', [ 'subscriber', 'token' ]),
+	doctor: declare('wgp2p', 'doctor'),
+	mappings: declare('wgp2p', 'mappings'),
 
-	/**
-	 * @param {string} publicKey a client's
-	 * @returns {Promise<string>} the public key of its beacon
-	 */
-	async beacon(publicKey) {
-		return (await beaconOf(publicKey)).beacon;
-	},
+	/** Calls a peer at once. @param {string} key its public key. */
+	punch: key => ask.punch(key),
 
-	/** @returns {Promise<{private: string, public: string}>} a new key pair */
+	/** Has the daemon read its configuration anew; {warnings: [text]}. */
+	reload: declare('wgp2p', 'reload'),
+
+	/** The public key of the beacon for the client with this public key. */
+	beacon: async key => (await ask.beacon(key)).beacon,
+
+	/** Writes the token of a public server. @param {string} subscriber the name of its section, '' for the only one. */
+	token: declare('wgp2p', 'token', 'subscriber', 'token'),
+
+	/** New keys: {private, public}. */
 	async generateKeys() {
-		const { keys } = await generateKeyPair();
+		const { keys } = await ask.generate();
 
 		if (!keys?.priv || !keys.pub)
-			throw new Error(_('The router made no keys. Is wireguard-tools installed?'));
+			throw new Error(_('The router could not make keys. The package wireguard-tools may be missing.'));
+
 		return { private: keys.priv, public: keys.pub };
 	},
 
-	/** @returns {Promise<string>} the public key of a private one */
+	/** The public key of a private one. */
 	async publicOf(privateKey) {
-		const { keys } = await keysOf(privateKey);
+		const { keys } = await ask.derive(privateKey);
 
 		if (!keys?.pub)
-			throw new Error(_('That is no private key of WireGuard.'));
+			throw new Error(_('This is no private key, or the package wireguard-tools is missing.'));
+
 		return keys.pub;
 	},
 
-	/** @returns {Promise<Object<string, string>>} the names of the clients made with `wgp2p client`, by public key */
+	/** The clients that were made on the command line: {public key: name}. */
 	async cliClients() {
-		const names = {};
-		for (const line of (await run(COMMAND, [ 'client', 'list' ])).split('\n')) {
-			const [ , name, key ] = /^(\S+) +\S+ +[0-9]+ +([A-Za-z0-9+/]{43}=) /.exec(line) ?? [];
-			if (name)
-				names[key] = name;
-		}
-		return names;
+		const rows = (await client('list')).stdout.split('\n').slice(1).map(line => line.trim().split(/\s+/));
+
+		return Object.fromEntries(rows.filter(row => row.length >= 4).map(([ name, , , key ]) => [ key, name ]));
 	},
 
-	/** @returns {Promise<string>} the profile of a client made with `wgp2p client`, with its private key */
-	cliProfile: name => run(COMMAND, [ 'client', 'profile', name ]),
+	/** The profile of such a client, its private key in it. */
+	cliProfile: async name => (await client('profile', name)).stdout,
 
-	/** Removes a client made with `wgp2p client`, with its record. */
-	cliRemove: name => run(COMMAND, [ 'client', 'remove', name ])
+	/** Removes such a client; what was said about it, for people. */
+	cliRemove: async name => (await client('remove', name)).stderr
 });

@@ -4,148 +4,143 @@
 'require uqr';
 'require wgp2p.words as words';
 
-/*
- * Nodes for all pages. What others have written becomes text here, and never HTML: in LuCI a plain string as a child is
- * HTML, and one in a list is text.
- */
+/* Nodes for the pages. What comes from elsewhere goes in as text and never as HTML: in LuCI a string given as child is
+ * HTML, one in an array is text. */
 
-const LABELS = { direct: 'success', relay: 'warning', trying: 'notice' };
-const MESSAGE = 300; /* characters of a sentence */
+const LABELS = { direct: 'label success', relay: 'label warning', trying: 'label notice' };
+const LONG = 1000; // characters of a message
+const SAID_MS = 2000;
 
-/* Where the page came without TLS the browser has no clipboard for scripts. */
-async function copy(text) {
+function cellsOf(tr) {
+	return Array.from(tr.children);
+}
+
+/* A page by plain HTTP has no clipboard of its own: there the text must be selected in a field. */
+async function copy(text, beside) {
 	if (navigator.clipboard)
 		return navigator.clipboard.writeText(text);
-	const area = E('textarea', { 'style': 'position:fixed; opacity:0', 'readonly': true });
-	area.value = text;
-	/* A dialog keeps the focus to itself, so the text must be in it. */
-	(document.querySelector('#modal_overlay .modal') ?? document.body).appendChild(area);
-	area.select();
+
+	const field = E('textarea', { 'readonly': true, 'style': 'position:fixed; top:0; opacity:0' });
+
+	field.value = text;
+	beside.parentNode.insertBefore(field, beside);
+	field.select();
+
 	const done = document.execCommand('copy');
-	area.remove();
+
+	field.remove();
+	beside.focus();
 	if (!done)
-		throw new Error(_('The browser does not let this page copy. Select the text and copy it by hand.'));
+		throw new Error(_('The browser does not let this page copy. Select the text, and copy it by hand.'));
 }
 
 return baseclass.extend({
-	/**
-	 * A node with somebody's text: isolated, so that its direction says nothing of what follows.
-	 * @param {string} text
-	 * @param {number} [limit=64] characters
-	 */
+	/** Text from anywhere, kept apart from the direction of the text around it. @param {number} [limit] characters. */
 	text(text, limit) {
 		return E('bdi', {}, [ words.visible(text, limit) ]);
 	},
 
-	/** The coloured word for a path. */
+	/** The word for a path, coloured. */
 	label(path) {
-		return E('span', { 'class': `label ${LABELS[path] ?? ''}`.trim() }, [ words.stateWord(path) ]);
+		return E('span', { 'class': LABELS[path] ?? 'label' }, [ words.stateWord(path) ]);
 	},
 
-	/** Puts text into a node when it is another one than before: a selection or tooltip on it stays. */
+	/** Makes `text` the node's text. It is not touched where it is that already, so that what is selected in it stays. */
 	setText(node, text) {
 		if (node.textContent != text)
 			node.textContent = text;
 	},
 
-	/**
-	 * A message in the page.
-	 * @param {string} level notice, warning or error: a class of LuCI's
-	 * @param {string} text
-	 */
+	/** A message in the page. @param {string} level notice, warning, error or success. */
 	notice(level, text) {
-		return E('div', { 'class': `alert-message ${level}` }, [ this.text(text, MESSAGE) ]);
+		return E('div', { 'class': `alert-message ${level}` }, [ this.text(text, LONG) ]);
 	},
 
-	/** Tells the error of something that the reader has asked for. */
+	/** Shows at the top of the page why something did not work. */
 	failure(error) {
-		ui.addNotification(null, E('p', {}, [ words.visible(error?.message ?? error, MESSAGE) ]), 'error');
+		const message = error instanceof Error ? error.message : String(error);
+
+		ui.addNotification(null, E('p', {}, [ words.visible(message, LONG) ]), 'error');
 	},
 
-	/**
-	 * A table at the end of `node` whose rows are kept: those of the same key keep their nodes, and with them focus,
-	 * selection and tooltips.
-	 * @param {Node} node
-	 * @param {Array<{title: string, update: function(Element, Object)}>} columns `update` brings a cell up to date
-	 * @returns {{update: function(Array<{key: string}>)}} shows these rows in this order; without one the table hides
-	 */
+	/** A table that is brought up to date in place: a row that stays keeps its nodes, and so focus and tooltips.
+	 * @param {Node} node where it goes.
+	 * @param {{title: string, update: function(Node, object)}[]} columns `update` fills in the cell of a row, a new one
+	 * and each later time.
+	 * @returns {{update: function(object[])}} its rows from now on, in their order, each with a `key` of its own. Without
+	 * rows it is not shown. */
 	table(node, columns) {
+		const titled = columns.some(column => column.title);
+		const table = E('table', { 'class': 'table' }, titled ? [ E('tr', { 'class': 'tr table-titles' },
+			columns.map(column => E('th', { 'class': 'th' }, [ column.title ]))) ] : []);
+		const head = table.lastChild;
 		const shown = new Map();
-		const titles = columns.some(column => column.title)
-			? [ E('tr', { 'class': 'tr table-titles' }, columns.map(column => E('th', { 'class': 'th' }, [ column.title ]))) ] : [];
-		const table = E('table', { 'class': 'table' }, titles);
 
 		node.appendChild(table);
 
 		return {
 			update(rows) {
-				const wanted = new Set(rows.map(row => row.key));
-				for (const [ key, line ] of shown)
-					if (!wanted.has(key)) {
-						line.remove();
+				const focused = document.activeElement;
+				const keys = new Set(rows.map(row => row.key));
+				let above = head;
+
+				for (const [ key, tr ] of shown)
+					if (!keys.has(key)) {
+						tr.remove();
 						shown.delete(key);
 					}
-				table.style.display = rows.length ? '' : 'none';
-				let before = titles[0] ?? null;
 				for (const row of rows) {
-					let line = shown.get(row.key);
-					if (!line) {
-						line = E('tr', { 'class': 'tr' }, columns.map(column =>
-							E('td', { 'class': 'td', 'data-title': column.title || null })));
-						shown.set(row.key, line);
-					}
-					/* Only what has another place is moved: moving takes the focus away. */
-					const next = before ? before.nextSibling : table.firstChild;
-					if (next != line)
-						table.insertBefore(line, next);
-					before = line;
-					columns.forEach((column, index) => column.update(line.children[index], row));
+					const tr = shown.get(row.key) ?? E('tr', { 'class': 'tr' }, columns.map(column =>
+						E('td', { 'class': 'td', 'data-title': column.title || null })));
+					const below = above ? above.nextSibling : table.firstChild;
+
+					shown.set(row.key, tr);
+					if (tr != below)
+						table.insertBefore(tr, below);
+					cellsOf(tr).forEach((cell, i) => columns[i].update(cell, row));
+					above = tr;
 				}
+				table.style.display = rows.length ? '' : 'none';
+				if (focused != document.activeElement && table.contains(focused)) // a row that is moved loses it
+					focused.focus({ preventScroll: true });
 			}
 		};
 	},
 
-	/**
-	 * A QR code, black on white whatever the theme, with the quiet zone that scanners want.
-	 * @param {string} text
-	 * @throws {Error} the text is too long for one
-	 */
+	/** The QR code of a text, black on white with the quiet zone that readers need, as wide as there is room. Throws where
+	 * the text is too long for one. */
 	qr(text) {
-		const node = E('div', { 'style': 'background:#fff; max-width:26em', 'role': 'img', 'aria-label': _('The profile as a QR code') });
-		try {
-			node.innerHTML = uqr.renderSVG(text, { pixelSize: 4, border: 4, whiteColor: 'white', blackColor: 'black' });
-		}
-		catch {
-			throw new Error(_('The text is too long for a QR code. Download it instead.'));
-		}
+		const node = E('div', { 'style': 'max-width:400px; background:#fff' });
+
+		node.innerHTML = uqr.renderSVG(text, { pixelSize: 4, border: 4, whiteColor: '#fff', blackColor: '#000' }); // nothing of the text is in it
+
 		const svg = node.firstElementChild;
-		svg.setAttribute('viewBox', `0 0 ${svg.getAttribute('width')} ${svg.getAttribute('height')}`);
-		svg.setAttribute('style', 'display:block; width:100%; height:auto');
+
+		if (!svg.hasAttribute('viewBox'))
+			svg.setAttribute('viewBox', `0 0 ${svg.getAttribute('width')} ${svg.getAttribute('height')}`);
+		svg.setAttribute('width', '100%');
+		svg.removeAttribute('height');
+		svg.setAttribute('role', 'img');
+		svg.setAttribute('aria-label', _('QR code'));
+
 		return node;
 	},
 
-	/** Hands a text over as a file. */
+	/** Has the browser save a text as a file. */
 	download(filename, text) {
-		const url = URL.createObjectURL(new Blob([ text ], { type: 'text/plain' }));
-		const link = E('a', { 'href': url, 'download': filename, 'style': 'display:none' });
+		const address = URL.createObjectURL(new Blob([ text ], { type: 'application/octet-stream' })); // as text some add .txt
 
-		document.body.appendChild(link);
-		link.click();
-		link.remove();
-		/* The browser reads it after the click. */
-		window.setTimeout(() => URL.revokeObjectURL(url), 60000);
+		E('a', { 'href': address, 'download': filename }).click();
+		setTimeout(() => URL.revokeObjectURL(address), SAID_MS);
 	},
 
-	/**
-	 * A button that copies what `text()` gives at that moment.
-	 * @param {function(): string} text
-	 */
+	/** A button that copies what `text()` gives. */
 	copyButton(text) {
-		return E('button', { 'class': 'btn cbi-button', 'click': ui.createHandlerFn(this, async event => {
-			const button = event.currentTarget;
-			await copy(text()).then(() => {
-				button.textContent = _('Copied');
-			}, this.failure);
-		}) }, [ _('Copy') ]);
+		const button = E('button', { 'class': 'btn cbi-button', 'type': 'button', 'click': () => copy(text(), button).then(() => {
+			this.setText(button, _('Copied'));
+			setTimeout(() => this.setText(button, _('Copy')), SAID_MS);
+		}, this.failure) }, [ _('Copy') ]);
+
+		return button;
 	}
 });
