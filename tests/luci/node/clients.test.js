@@ -69,10 +69,10 @@ test('clients are the peers but the servers, by whichever name there is', () => 
 		{ '.type': 'wireguard_wg0', '.name': 'cfg5', description: 'no key', public_key: 'x' },
 		{ '.type': 'wireguard_wg1', '.name': 'cfg6', public_key: DEVICE } ]);
 	const found = rows({ network: files, status: status({ stale_profiles: [ 'cli-laptop' ] }),
-		made: { [LAPTOP]: { name: 'cli-laptop', listenPort: 36910 } } });
+		made: { [LAPTOP]: 'cli-laptop' } });
 
 	assert.deepEqual(found.map(row => row.name), [ 'phone', '<script>alert(1)</script>' ]);
-	assert.deepEqual(found.map(row => row.listenPort), [ 36906, 36910 ]);
+	assert.deepEqual(found.map(row => row.listenPort), [ 36906, null ]);
 	assert.deepEqual(found.map(row => row.commandLine), [ null, 'cli-laptop' ]);
 	assert.deepEqual(found.map(row => row.stale), [ false, true ]);
 	assert.deepEqual(found.map(row => row.running), [ true, false ]);
@@ -89,7 +89,7 @@ test('a name is checked', () => {
 });
 
 test('a new client gets the next address, and a port of its own', () => {
-	const got = clients.allot(place(), network(), wgp2p(), { [LAPTOP]: { name: 'x', listenPort: 36907 } });
+	const got = clients.allot(place(), network(), wgp2p([ { '.type': 'peer', name: 'x', public_key: LAPTOP, listen_port: '36907' } ]));
 
 	assert.deepEqual(got, { addresses: [ '10.7.0.4', 'fd07::3' ], listenPort: 36908, routed: false });
 });
@@ -99,16 +99,16 @@ test('an interface with a single address takes the network of its server', () =>
 
 	files[1].addresses = '10.7.0.2/32';
 	files[2].allowed_ips = '10.7.0.0/24';
-	assert.deepEqual(clients.allot(place(files), files, wgp2p(), {}), { addresses: [ '10.7.0.4' ], listenPort: 36907, routed: true });
+	assert.deepEqual(clients.allot(place(files), files, wgp2p()), { addresses: [ '10.7.0.4' ], listenPort: 36907, routed: true });
 	files[2].allowed_ips = '10.7.0.1/32';
-	assert.throws(() => clients.allot(place(files), files, wgp2p(), {}), /No address is free/);
+	assert.throws(() => clients.allot(place(files), files, wgp2p()), /No address is free/);
 });
 
 test('no address left', () => {
 	const files = network();
 
 	files[1].addresses = [ '10.7.0.2/30' ];
-	assert.throws(() => clients.allot(place(files), files, wgp2p(), {}), /No address is free/);
+	assert.throws(() => clients.allot(place(files), files, wgp2p()), /No address is free/);
 });
 
 test('adding writes what WireGuard and wgp2p need, and the private key only when it is asked for', () => {

@@ -103,7 +103,7 @@ return baseclass.extend({
 	},
 
 	/** The clients of an interface, each once.
-	 * @param {object} made {public key: {name, listenPort}} of those that `wgp2p client` has made.
+	 * @param {object} made {public key: name} of those that `wgp2p client` has made.
 	 * @returns {Array<object>} `key`, `name`, `description` (the name that network has), `addresses`, `listenPort` (number
 	 * or null), `privateKey` ('' when it is not kept), `profileEndpoint`, `excluded`, `commandLine` (the name there, or
 	 * null), `stale`, `running` (whether WireGuard has it now; null: not known). */
@@ -120,12 +120,12 @@ return baseclass.extend({
 				continue;
 
 			const ours = wgp2p.find(one => one['.type'] == 'peer' && one.public_key == key) ?? {};
-			const commandLine = made[key]?.name ?? null;
+			const commandLine = made[key] ?? null;
 			const name = ours.name || section.description || commandLine || key.slice(0, 8);
 
 			rows.set(key, { key, name, commandLine, description: section.description ?? '',
 				addresses: words(section.allowed_ips),
-				listenPort: Number(ours.listen_port) || made[key]?.listenPort || null,
+				listenPort: Number(ours.listen_port) || null,
 				privateKey: section.private_key ?? '', profileEndpoint: ours.profile_endpoint ?? '',
 				excluded: on(ours.exclude, false),
 				stale: (status?.stale_profiles ?? []).some(one => one == name || one == commandLine),
@@ -150,7 +150,7 @@ return baseclass.extend({
 
 	/** What a new client gets: {addresses, listenPort, routed}. `routed`: the interface's own network does not hold the
 	 * address, so a route is needed. Throws an Error when no address is free. */
-	allot(place, network, wgp2p, made) {
+	allot(place, network, wgp2p) {
 		const peers = this.peers(place, network);
 		const used = valid([ ...place.addresses.map(ipOf), ...place.publishers,
 			...peers.flatMap(peer => words(peer.allowed_ips)) ]);
@@ -172,8 +172,8 @@ return baseclass.extend({
 		if (!chosen.length)
 			throw new Error(_('No address is free in the network of %s. Make its network larger, or remove clients that nobody uses.').format(place.interface));
 
-		const ports = [ place.listenPort, ...wgp2p.map(section => section['.type'] == 'peer' ? section.listen_port : null),
-			...Object.values(made).map(client => client.listenPort) ].map(Number).filter(port => port > 0);
+		const ports = [ place.listenPort, ...wgp2p.filter(section => section['.type'] == 'peer')
+			.map(section => section.listen_port) ].map(Number);
 
 		return { addresses: chosen, listenPort: addresses.freePort(ports),
 			routed: !chosen.every(ip => within(ip, place.addresses)) };

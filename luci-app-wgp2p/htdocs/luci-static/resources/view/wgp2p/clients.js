@@ -57,23 +57,42 @@ return view.extend({
 	handleSaveApply: null,
 	handleReset: null,
 
-	/** Everything that the page knows: {files, status, trouble, made, madeTrouble}. Never fails for want of the daemon. */
+	/** Reads everything anew. `this.facts`: {files, status (null: none), trouble (why there is none), made, madeTrouble,
+	 * places, place, rows}. Does not fail for want of the daemon. */
 	async look() {
-		const facts = { status: null, trouble: '', made: {}, madeTrouble: '' };
+		const facts = { made: {}, madeTrouble: '' };
 
 		await Promise.all([
 			apply.fresh().then(files => facts.files = files),
-			backend.status().then(status => facts.status = status, error => facts.trouble = error.message),
-			readonly ? null : backend.cliClients().then(made => facts.made = made, error => facts.madeTrouble = error.message)
+			readonly ? null : backend.cliClients().then(made => facts.made = made, error => facts.madeTrouble = error.message),
+			this.ask(facts)
 		]);
+		facts.places = clients.places(facts.files.network, facts.files.wgp2p);
+		facts.place = facts.places.find(place => place.interface == this.interface?.value) ?? facts.places[0] ?? null;
+		this.facts = facts;
 
-		const places = clients.places(facts.files.network, facts.files.wgp2p);
+		return this.derive();
+	},
 
-		facts.places = places;
-		facts.place = places.find(place => place.interface == this.interface?.value) ?? places[0] ?? null;
-		facts.rows = facts.place ? clients.clients(facts.place, facts.files.network, facts.files.wgp2p, facts.status, facts.made) : [];
+	/* Asks the daemon. */
+	async ask(facts) {
+		await backend.status().then(status => Object.assign(facts, { status, trouble: '' }),
+			error => Object.assign(facts, { status: null, trouble: error.message }));
+	},
 
-		return this.facts = facts;
+	derive() {
+		const { place, files, status, made } = this.facts;
+
+		this.facts.rows = place ? clients.clients(place, files.network, files.wgp2p, status, made) : [];
+
+		return this.facts;
+	},
+
+	/* Only the state of things: the files change by this page, or when it is opened anew. */
+	async poll() {
+		await this.ask(this.facts);
+		this.derive();
+		this.update();
 	},
 
 	load() {
@@ -86,7 +105,7 @@ return view.extend({
 		this.list = E('div', { 'class': 'cbi-section' });
 		this.adding = this.form();
 		this.update();
-		poll.add(() => this.look().then(() => this.update()), POLL_S);
+		poll.add(() => this.poll(), POLL_S);
 
 		return E('div', {}, [
 			E('h2', {}, [ _('Clients') ]),
@@ -261,7 +280,7 @@ return view.extend({
 			const keys = own ? { private: '', public: own } : await backend.generateKeys();
 			const kept = this.keep.checked && !own;
 			const client = { name, key: keys.public, privateKey: kept ? keys.private : '',
-				...clients.allot(place, files.network, files.wgp2p, facts.made) };
+				...clients.allot(place, files.network, files.wgp2p) };
 			const recipe = await this.recipe(facts, client, keys.private);
 
 			if (!recipe.device.endpoint)
@@ -352,10 +371,10 @@ return view.extend({
 		await apply.takeUp(this.facts.place.interface);
 
 		for (let second = 0; second < TAKE_UP_S; second++) {
-			const facts = await this.look();
-			const { missing, left } = clients.pending(facts.place, facts.files.network, facts.status, facts.rows);
+			await this.poll();
 
-			this.update();
+			const { missing, left } = this.before;
+
 			if (!missing.length && !left.length)
 				return;
 			await wait(1);
