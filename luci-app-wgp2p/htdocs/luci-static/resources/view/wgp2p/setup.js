@@ -11,6 +11,7 @@
 'require wgp2p.install as install';
 'require wgp2p.plan as plan';
 'require wgp2p.steps as steps';
+'require wgp2p.words as words';
 
 /* From an empty router to a connection. What is there is shown, and changed only by the two buttons. */
 
@@ -19,6 +20,7 @@ const NEW = '';           // in place of an interface's name: a new one
 const POLL_S = 3;
 const TOKEN_WAIT_S = 30;  // for the service to know what was just saved
 const STEPS = 6;          // the most rows of a role
+const LONG = 600;         // letters of what others say, in a step
 const STATES = { ok: 'label success', busy: 'label notice', error: 'label warning', later: 'label' };
 
 const sections = () => Object.fromEntries(CONFIGS.map(config => [ config, uci.sections(config) ]));
@@ -118,7 +120,7 @@ return view.extend({
 	draw() {
 		this.fields = {};
 		this.rows = Array.from({ length: STEPS }, () => ({ label: E('span', {}, []), title: E('strong', {}, []),
-			words: E('div', {}, []), advice: E('em', {}, []) }));
+			words: E('bdi', {}, []), advice: E('em', {}, []) }));
 		this.restart = E('div', {}, [ this.restartButton() ]);
 		this.next = E('p', {}, [ E('a', { 'href': L.url('admin/vpn/wgp2p/clients') }, [ _('All is ready. Go on and add a client: a phone or a laptop.') ]) ]);
 
@@ -315,7 +317,7 @@ return view.extend({
 		return part(number, _('Do they see each other?'), _('Looked at anew every few seconds.'),
 			E('div', { 'id': 'setup-steps' }, this.rows.map(row => row.node = E('div', { 'style': 'display:flex; gap:.8em; margin:.6em 0' }, [
 				E('div', { 'style': 'flex:0 0 5em' }, [ row.label ]),
-				E('div', { 'style': 'flex:1 1 auto; min-width:0; overflow-wrap:anywhere' }, [ row.title, row.words, row.advice ])
+				E('div', { 'style': 'flex:1 1 auto; min-width:0; overflow-wrap:anywhere' }, [ row.title, E('br'), row.words, ' ', row.advice ])
 			]))), this.restart, this.next);
 	},
 
@@ -336,8 +338,8 @@ return view.extend({
 			row.label.className = STATES[step.state];
 			draw.setText(row.label, { ok: _('done'), busy: _('wait'), error: _('to do'), later: _('later') }[step.state]);
 			draw.setText(row.title, step.title);
-			draw.setText(row.words, step.words);
-			draw.setText(row.advice, step.advice);
+			draw.setText(row.words, words.visible(step.words, LONG));
+			draw.setText(row.advice, words.visible(step.advice, LONG));
 		});
 		this.restart.style.display = shown.some(step => step.restart) ? '' : 'none';
 		this.next.style.display = this.role == 'device' && shown.every(step => step.state == 'ok') ? '' : 'none';
@@ -371,7 +373,7 @@ return view.extend({
 			await this[method]();
 		}
 		catch (error) {
-			draw.setText(problem, error.message);
+			draw.setText(problem, words.visible(error.message, LONG));
 			problem.style.display = '';
 			problem.scrollIntoView({ block: 'center' });
 		}
