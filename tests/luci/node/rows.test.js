@@ -46,7 +46,7 @@ test('clients: what was recorded, by name, without the public server', () => {
 	assert.deepEqual(found.map(row => row.path), [ 'static', 'relay', 'offline', 'direct', 'trying' ]);
 	assert.deepEqual(found.map(row => row.callable), [ false, true, true, true, true ]);
 	assert.deepEqual(found.filter(row => row.stale).map(row => row.name), [ 'laptop' ]);
-	assert.equal(found[2].seen, 'not yet');
+	assert.equal(found[2].seen, 'not seen yet');
 	assert.equal(found[2].endpoint, '');
 	assert.equal(found[3].states.length, 96);
 	assert.equal(rows.count(found), '1 direct, 1 relay, 1 trying, 1 offline, 1 static');

@@ -147,7 +147,7 @@ function peerRow(part, peer, several) {
 		name: peer.name,
 		interface: several ? part.interface : '',
 		endpoint: peer.endpoint ?? '',
-		seen: peer.seen_age == null ? _('not yet') : _('%s ago').format(words.age(peer.seen_age)),
+		seen: peer.seen_age == null ? _('not seen yet') : _('%s ago').format(words.age(peer.seen_age)),
 		rx: words.bytes(peer.rx_bytes),
 		tx: words.bytes(peer.tx_bytes)
 	};

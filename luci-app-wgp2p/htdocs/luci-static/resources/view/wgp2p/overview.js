@@ -42,8 +42,14 @@ function small(text) {
 	return E('div', {}, [ E('small', {}, [ draw.text(text, 300) ]) ]);
 }
 
+/* As an inline text a label of the theme material covers the line below it. */
+function block(label) {
+	label.style.display = 'inline-block';
+	return label;
+}
+
 function stateLabel(state) {
-	return state ? E('span', { 'class': `label ${state.level}` }, [ state.word ]) : '';
+	return state ? block(E('span', { 'class': `label ${state.level}` }, [ state.word ])) : '';
 }
 
 /* Text and below it smaller lines. */
@@ -80,7 +86,7 @@ return view.extend({
 		const div = () => E('div', {});
 
 		[ this.trouble, this.empty, this.findings, this.fine, this.noClient, this.noPeer ] = Array.from({ length: 6 }, div);
-		this.headline = E('div', { 'class': 'cbi-map-descr' });
+		this.headline = E('p', {});
 
 		const [ device, clients, served ] = [ div(), div(), div() ];
 
@@ -160,7 +166,7 @@ return view.extend({
 			return node;
 		}));
 		fill(this.fine, fine, () => fine.length ? [ E('details', { 'open': this.fine.querySelector('details')?.open || null }, [
-			E('summary', {}, [ _('What is well: %d').format(fine.length) ]),
+			E('summary', { 'style': 'cursor:pointer' }, [ _('What is well: %d').format(fine.length) ]),
 			E('ul', {}, fine.map(finding => E('li', {}, [ draw.text(`${finding.text} ${finding.advice}`, 1000) ])))
 		]) ] : []);
 	},
@@ -172,7 +178,7 @@ return view.extend({
 			{ title: _('Client'), update: (cell, row) => lines(cell, row.name, [ row.interface,
 				row.stale ? _('Its profile is out of date.') : '' ]) },
 			{ title: _('Path'), update: (cell, row) => {
-				fill(cell, row.path, () => [ draw.label(row.path), ' ', E('small', { 'class': 'nowrap' }), E('div', {}, [ E('small', {}) ]) ]);
+				fill(cell, row.path, () => [ block(draw.label(row.path)), ' ', E('small', { 'class': 'nowrap' }), E('div', {}, [ E('small', {}) ]) ]);
 
 				const [ since, reason ] = cell.querySelectorAll('small');
 
@@ -203,7 +209,7 @@ return view.extend({
 			{ title: _('Traffic'), update: (cell, row) => nowrap(cell, [ _('%s in').format(row.rx), _('%s out').format(row.tx) ]) },
 			{ title: '', update: (cell, row) => {
 				fill(cell, row.callable, () => row.callable ? [
-					E('button', { 'class': 'btn cbi-button cbi-button-action', 'disabled': readonly,
+					E('button', { 'class': 'btn cbi-button cbi-button-action nowrap', 'disabled': readonly,
 						'click': ui.createHandlerFn(this, 'handlePunch', row) }, [ _('Connect now') ]), E('div', {}, [ E('small', {}) ]) ] : []);
 				if (row.callable)
 					draw.setText(cell.querySelector('small'),
@@ -213,11 +219,15 @@ return view.extend({
 	},
 
 	deviceColumns() {
+		const left = update => ({ title: '', update: (cell, row) => {
+			cell.classList.add('left');
+			update(cell, row);
+		} });
+
 		return [
-			{ title: '', update: (cell, row) => lines(cell, row.title, []) },
-			{ title: '', update: (cell, row) => fill(cell, [ row.state, row.value ],
-				() => [ stateLabel(row.state), ' ', draw.text(row.value, 300) ]) },
-			{ title: '', update: (cell, row) => fill(cell, row.text, () => [ E('small', {}, [ draw.text(row.text, 1000) ]) ]) }
+			left((cell, row) => lines(cell, row.title, [])),
+			left((cell, row) => fill(cell, [ row.state, row.value ], () => [ stateLabel(row.state), ' ', draw.text(row.value, 300) ])),
+			left((cell, row) => fill(cell, row.text, () => [ E('small', {}, [ draw.text(row.text, 1000) ]) ]))
 		];
 	},
 
