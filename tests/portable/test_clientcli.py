@@ -161,6 +161,23 @@ def test_removed_on_a_host():
     assert desk.files() == before
 
 
+def test_the_running_interface_gets_what_the_configuration_has_and_keeps_the_rest():
+    desk = Desk(conf=None)
+    peer = "config wireguard_wg0\n\toption public_key '%s'\n\tlist allowed_ips '%s'\n"
+    write_private(desk.folder + "/network", NETWORK % "10.7.0.2/24" + peer % (SERVER, "10.7.0.1/32") + peer % (
+        key(5), "10.7.0.5/32") + peer % (key(6), "10.9.0.6") + peer % (key(7), "10.7.0.7/32"))
+    ours = "config peer\n\toption public_key '%s'\n\toption name '%s'\n"
+    write_private(desk.path, read_text(desk.path, 10000) + ours % (key(5), "phone") + ours % (key(6), "laptop"))
+    desk.wireguard.peer("wg0", key(8), allowed_ips=("10.7.0.8/32",))
+    out, said = desk.run("apply")
+    assert out == "" and said == "added to wg0: phone\nadded to wg0: laptop\nremoved from wg0: %s…\n" % key(8)[:8], said
+    assert desk.programs.commands("wg") == [
+        "wg set wg0 peer %s allowed-ips 10.7.0.5/32" % key(5), "wg set wg0 peer %s allowed-ips 10.9.0.6/32" % key(6),
+        "wg set wg0 peer %s remove" % key(8)]
+    assert desk.programs.commands("ip") == ["ip -4 route replace 10.9.0.6/32 dev wg0"]
+    raises(UsageError, lambda: desk.run("apply", "phone"))
+
+
 def test_on_a_router():
     desk = Desk(conf=None)
     write_private(desk.folder + "/network", NETWORK % "10.7.0.2/24")

@@ -1,4 +1,5 @@
-"""The commands `wgp2p client …` of the remote device: add a client, show its profile, list and remove clients.
+"""The commands `wgp2p client …` of the remote device: add a client, show its profile, list and remove clients; and, for
+the LuCI page, make the running WireGuard know those that UCI has.
 
 Standard output gets what is made to be used (a profile, with its private key; a list), standard error what is said
 about it.
@@ -39,7 +40,8 @@ _KINDS = {"--classic": CLASSIC, "--proxied": PROXIED}
 _SERVER = "--server"
 _KNOWN = {  # command: its options and flags
     "add": tuple(_TAKEN) + ("--interface",), "profile": tuple(_TAKEN) + tuple(_KINDS) + (_SERVER,), "list": (),
-    "remove": ()}
+    "remove": (), "apply": ()}
+_WITHOUT_NAME = ("list", "apply")
 
 
 class UsageError(Exception):
@@ -60,13 +62,14 @@ class ClientCommand:
     def run(self, words, options, flags):
         """(standard output, standard error) of `wgp2p client WORDS`. `options`: {--name: value}, `flags`:
         the other --words. ClientError, UsageError."""
-        commands = {"add": self._add, "profile": self._profile, "list": self._list, "remove": self._remove}
+        commands = {"add": self._add, "profile": self._profile, "list": self._list, "remove": self._remove,
+                    "apply": self._apply}
         if not words or words[0] not in commands:
-            raise UsageError("client add NAME, client profile NAME, client list or client remove NAME")
+            raise UsageError("client add NAME, client profile NAME, client list, client remove NAME or client apply")
         unknown = [name for name in list(options) + flags if name not in _KNOWN[words[0]]]
         if unknown:
             raise UsageError("unknown option %s for client %s" % (unknown[0], words[0]))
-        if len(words) != (1 if words[0] == "list" else 2):
+        if len(words) != (1 if words[0] in _WITHOUT_NAME else 2):
             raise UsageError("wrong number of arguments for client " + words[0])
         try:
             out = commands[words[0]](words[-1], options, flags)
@@ -103,7 +106,7 @@ class ClientCommand:
             self._records.delete(name)
             place.remove(record)
             raise
-        self._set(record, own)
+        self._set(record.interface, record.public_key, hosts(record.addresses), own)
         warnings = self._reload()
         self._say("%s is a client of this device now: %s, listen port %d. Its profile is on standard output; "
                   "wgp2p client profile %s shows it again." % (name, ", ".join(record.addresses), record.listen_port,
@@ -145,7 +148,7 @@ class ClientCommand:
             self._say("removed: the peer of %s" % record.interface)
             for ip in record.addresses:
                 if not _within([ip], own) and not _leads_elsewhere(ip, record.interface):
-                    self._route("del", ip, record.interface)
+                    self._route("del", hosts([ip])[0], record.interface)
         except ClientError as error:
             self._say("%s: where the interface is down, that is as it should be" % error)
         try:
@@ -159,6 +162,23 @@ class ClientCommand:
                   "  wg set INTERFACE peer %s remove; wgp2p reload" % (record.public_key, record.public_key))
         return ""
 
+    def _apply(self, _, options, flags):
+        """netifd takes a peer that has come or gone for no change of the interface, and to set that up anew would break
+        every connection. So what differs is changed here, and nothing else is touched."""
+        for interface in self._interfaces():
+            device = self._read(interface)
+            place = find_place(self._loop, self._config_path, WIREGUARD, interface)
+            own, wanted = place.networks(), place.peers()
+            for key, networks in wanted:
+                if key in self._config.peers and key not in device.peers:
+                    self._set(interface, key, profile.networks(networks), own)
+                    self._say("added to %s: %s" % (interface, self._config.name(key)))
+            for key in device.peers:
+                if key not in [peer for peer, _ in wanted]:
+                    run_program(self._loop, ["wg", "set", interface, "peer", key, "remove"])
+                    self._say("removed from %s: %s" % (interface, self._config.name(key)))
+        return ""
+
     def _say(self, text):
         self._said.append(text)
 
@@ -167,8 +187,11 @@ class ClientCommand:
     def _sections(self, interface):
         return [values for values in self._config.subscribers if values.interface == interface]
 
+    def _interfaces(self):
+        return sorted(set([values.interface for values in self._config.subscribers]))
+
     def _interface(self, options):
-        known = sorted(set([values.interface for values in self._config.subscribers]))
+        known = self._interfaces()
         wanted = options.get("--interface") or (known[0] if len(known) == 1 else None)
         if not known:
             raise ClientError("%s switches no subscriber on: clients are added on the remote device, after it follows "
@@ -289,16 +312,16 @@ class ClientCommand:
     def _server_script(self, record, device):
         return profile.server_script(record.name, record.public_key, hosts(record.addresses), device.public_key)
 
-    def _set(self, record, own):
+    def _set(self, interface, key, networks, own):
         """Make the client a peer of the running interface, with routes that its own network does not give."""
-        run_program(self._loop, ["wg", "set", record.interface, "peer", record.public_key, "allowed-ips",
-                         ",".join(hosts(record.addresses))])
-        for ip in record.addresses:
-            if not _within([ip], own) and _leads_elsewhere(ip, record.interface):
-                self._route("replace", ip, record.interface)
+        run_program(self._loop, ["wg", "set", interface, "peer", key, "allowed-ips", ",".join(networks)])
+        for network in networks:
+            ip = network.partition("/")[0]
+            if not _within([ip], own) and _leads_elsewhere(ip, interface):
+                self._route("replace", network, interface)
 
-    def _route(self, what, ip, interface):
-        run_program(self._loop, ["ip", "-6" if ":" in ip else "-4", "route", what, hosts([ip])[0], "dev", interface])
+    def _route(self, what, network, interface):
+        run_program(self._loop, ["ip", "-6" if ":" in network else "-4", "route", what, network, "dev", interface])
 
 
 def _take(record, options):
