@@ -60,7 +60,7 @@ return baseclass.extend({
 
 		const text = area('profile', 14, '', { 'input': () => follow() });
 		const script = area('script', 6, given.script, { 'readonly': true });
-		const code = E('div', { 'style': 'flex:0 1 320px; max-width:100%' });
+		const code = E('div', { 'style': 'flex:0 1 400px; max-width:100%' });
 		const problem = E('div', { 'class': 'alert-message warning', 'style': 'display:none' });
 		const about = E('p', {});
 		const make = () => {
