@@ -27,7 +27,7 @@ test('a refusal is for people: words, no private key, nothing of another languag
 	for (const row of golden.profiles.filter(row => row.text == null))
 		assert.throws(() => profiles.profile(row.given), error => {
 			assert.ok(!row.given.privateKey || !error.message.includes(row.given.privateKey), row.case);
-			assert.doesNotMatch(error.message, /undefined|null|NaN|is not a|[\u0000-\u001f]/, row.case);
+			assert.doesNotMatch(error.message, /undefined|null|NaN|is not a|\p{Cc}/u, row.case);
 			return true;
 		});
 });
@@ -40,9 +40,9 @@ test('without private key its line says so, and the rest is the same', () => {
 });
 
 test('what is not said is the usual', () => {
-	const { dns: _dns, mtu: _mtu, keepalive: _keepalive, ...rest } = usual.given;
+	const unsaid = { dns: undefined, mtu: undefined, keepalive: undefined };
 
-	assert.equal(profiles.profile(rest), usual.text);
+	assert.equal(profiles.profile({ ...usual.given, ...unsaid }), usual.text);
 	for (const wrong of [ { listenPort: '36906' }, { listenPort: NaN }, { keepalive: 2.5 }, { mtu: '1400' } ])
 		assert.throws(() => profiles.profile({ ...usual.given, ...wrong }), /must be from/, JSON.stringify(wrong));
 });

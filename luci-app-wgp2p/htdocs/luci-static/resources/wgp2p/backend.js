@@ -15,7 +15,8 @@ const ABSENT = {
 /* A call without `reject` resolves with the body that came with a refusal, or with ubus' bare status. With `reject`, or
  * with `expect`, the daemon's words would be lost. */
 function declare(object, method, ...params) {
-	const call = rpc.declare({ object, method, params });
+	/* Alone: in a batch all others would wait for the doctor. */
+	const call = rpc.declare({ object, method, params, nobatch: true });
 
 	return async (...args) => {
 		let answer;

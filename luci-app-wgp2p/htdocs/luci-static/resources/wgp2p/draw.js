@@ -9,11 +9,7 @@
 
 const LABELS = { direct: 'label success', relay: 'label warning', trying: 'label notice' };
 const LONG = 1000; // characters of a message
-const SAID_MS = 2000;
-
-function cellsOf(tr) {
-	return Array.from(tr.children);
-}
+const SAID_MS = 2000, READ_MS = 60000;
 
 /* A page by plain HTTP has no clipboard of its own: there the text must be selected in a field. */
 async function copy(text, beside) {
@@ -97,7 +93,7 @@ return baseclass.extend({
 					shown.set(row.key, tr);
 					if (tr != below)
 						table.insertBefore(tr, below);
-					cellsOf(tr).forEach((cell, i) => columns[i].update(cell, row));
+					columns.forEach((column, i) => column.update(tr.children[i], row));
 					above = tr;
 				}
 				table.style.display = rows.length ? '' : 'none';
@@ -118,8 +114,7 @@ return baseclass.extend({
 
 		if (!svg.hasAttribute('viewBox'))
 			svg.setAttribute('viewBox', `0 0 ${svg.getAttribute('width')} ${svg.getAttribute('height')}`);
-		svg.setAttribute('width', '100%');
-		svg.removeAttribute('height');
+		svg.setAttribute('style', 'display:block; width:100%; height:auto');
 		svg.setAttribute('role', 'img');
 		svg.setAttribute('aria-label', _('QR code'));
 
@@ -131,7 +126,7 @@ return baseclass.extend({
 		const address = URL.createObjectURL(new Blob([ text ], { type: 'application/octet-stream' })); // as text some add .txt
 
 		E('a', { 'href': address, 'download': filename }).click();
-		setTimeout(() => URL.revokeObjectURL(address), SAID_MS);
+		setTimeout(() => URL.revokeObjectURL(address), READ_MS);
 	},
 
 	/** A button that copies what `text()` gives. */
