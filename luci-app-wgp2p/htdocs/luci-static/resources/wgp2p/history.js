@@ -62,17 +62,17 @@ return baseclass.extend({
 	},
 
 	/**
-	 * When a segment was: "relay, from 3 h until 1 h ago".
+	 * How long a segment was, and until when: "relay for about 2 h, until 1 h ago".
 	 * @param {{path: string, start: number, length: number}} segment
 	 * @param {number} slot a slot's length in seconds
 	 * @returns {string}
 	 */
 	when(segment, slot) {
 		const word = words.stateWord(segment.path);
-		const from = words.age((SLOTS - segment.start) * slot);
+		const length = words.age(segment.length * slot);
 		const end = SLOTS - segment.start - segment.length;
 
-		return end > 0 ? _('%s, from %s until %s ago').format(word, from, words.age(end * slot))
-			: _('%s, for about %s until now').format(word, from);
+		return end > 0 ? _('%s for about %s, until %s ago').format(word, length, words.age(end * slot))
+			: _('%s for about %s, until now').format(word, length);
 	}
 });

@@ -57,6 +57,14 @@ function lines(cell, main, more) {
 	fill(cell, [ main, more ], () => [ draw.text(main), ...more.filter(text => text).map(small) ]);
 }
 
+/* A cell whose text may be one long word. */
+function wrapping(update) {
+	return (cell, row) => {
+		Object.assign(cell.style, { overflowWrap: 'anywhere', minWidth: '7em' });
+		update(cell, row);
+	};
+}
+
 function nowrap(cell, texts) {
 	fill(cell, texts, () => texts.map(text => E('div', { 'class': 'nowrap' }, [ text ])));
 }
@@ -95,6 +103,7 @@ return view.extend({
 		this.clients = section(_('Clients'), [ this.noClient, clients, this.legend = this.drawLegend() ]);
 		this.served = section(_('Peers of this public server'), [ this.noPeer, served ]);
 		this.device = section(_('This router'), [ device, this.fine ]);
+		this.findings.style.overflowWrap = this.fine.style.overflowWrap = 'anywhere';
 		this.body = E('div', {}, [ this.headline, this.findings, this.device, this.clients, this.served ]);
 		this.update();
 
@@ -175,16 +184,16 @@ return view.extend({
 
 	clientColumns() {
 		return [
-			{ title: _('Client'), update: (cell, row) => lines(cell, row.name, [ row.interface,
-				row.stale ? _('Its profile is out of date.') : '' ]) },
-			{ title: _('Path'), update: (cell, row) => {
+			{ title: _('Client'), update: wrapping((cell, row) => lines(cell, row.name, [ row.interface,
+				row.stale ? _('Its profile is out of date.') : '' ])) },
+			{ title: _('Path'), update: wrapping((cell, row) => {
 				fill(cell, row.path, () => [ block(draw.label(row.path)), ' ', E('small', { 'class': 'nowrap' }), E('div', {}, [ E('small', {}) ]) ]);
 
 				const [ since, reason ] = cell.querySelectorAll('small');
 
 				draw.setText(since, row.since);
 				draw.setText(reason, words.visible(row.reason, 300));
-			} },
+			}) },
 			{ title: _('Last 24 hours'), update: (cell, row) => {
 				fill(cell, true, () => [ E('div', {}) ]);
 				strip.update(cell.firstChild, row.states, row.slot, row.path);
@@ -195,7 +204,7 @@ return view.extend({
 
 	servedColumns() {
 		return [
-			{ title: _('Peer'), update: (cell, row) => lines(cell, row.name, [ row.device ? _('remote device') : '', row.interface ]) },
+			{ title: _('Peer'), update: wrapping((cell, row) => lines(cell, row.name, [ row.device ? _('remote device') : '', row.interface ])) },
 			{ title: _('State'), update: (cell, row) => fill(cell, [ row.state, row.reason ],
 				() => [ stateLabel(row.state), ...(row.reason ? [ small(row.reason) ] : []) ]) },
 			...this.peerColumns()
@@ -219,10 +228,10 @@ return view.extend({
 	},
 
 	deviceColumns() {
-		const left = update => ({ title: '', update: (cell, row) => {
+		const left = update => ({ title: '', update: wrapping((cell, row) => {
 			cell.classList.add('left');
 			update(cell, row);
-		} });
+		}) });
 
 		return [
 			left((cell, row) => lines(cell, row.title, [])),
