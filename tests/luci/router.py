@@ -121,22 +121,15 @@ class Router:
         self.calls.append((name, method, arguments))
         if name == "uci":
             return self._uci(rights, method, arguments)
-        if name != "file" and not rights.call(name, method):
-            raise PermissionError
-        if name == "wgp2p":
-            return self._daemon(method, arguments)
-        if name == "luci.wireguard":
-            return self._wireguard(method, arguments)
-        if (name, method) == ("file", "exec"):
-            return self._execute(rights, [arguments["command"], *(arguments.get("params") or [])])
-        answer = self.answers.get("%s.%s" % (name, method))
-        if answer is None:
+        objects = {"luci.wireguard": self._wireguard, "network.interface": lambda *_: {}, "wgp2p": self._daemon,
+                   "file": lambda *call: self._file(rights, *call)}
+        if name not in objects or name == "wgp2p" and not self.running:
             raise Absent
-        return answer
+        if not rights.call(name, method):
+            raise PermissionError
+        return objects[name](method, arguments)
 
     def _daemon(self, method, arguments):
-        if not self.running:
-            raise Absent
         if method == "punch" and "punch" not in self.answers:
             for peer in self.answers["peers"]["peers"]:
                 if arguments["peer"] in (peer["public_key"], peer["name"]):
@@ -167,8 +160,9 @@ class Router:
             return self.answers.get("getWgInstances", {})
         raise Refused(NO_METHOD)
 
-    def _execute(self, rights, words):
-        if not rights.execute(words):
+    def _file(self, rights, method, arguments):
+        words = [arguments["command"], *(arguments.get("params") or [])]
+        if method != "exec" or not rights.execute(words):
             raise Refused(DENIED)
         output = self.programs.get(tuple(words))
         if output is None:
@@ -204,7 +198,8 @@ class Router:
         return {}
 
     def _changes(self):
-        return {"changes": {name: [["changed"]] for name in self.uci if self.uci[name] != self.saved[name]}}
+        return {"changes": {name: [["set", "section", "option", "value"]] for name in self.uci
+                            if self.uci[name] != self.saved[name]}}
 
     def _apply(self):
         if self.uci == self.saved:

@@ -16,6 +16,9 @@ RESOURCES = "/luci-static/resources"
 FOLDERS = [router.APP / "htdocs/luci-static/resources", HERE / "standin"]
 UQR = HERE / "node_modules/uqr/dist/index.cjs"
 
+# Nothing from elsewhere. (LuCI itself runs its modules with eval.)
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
+
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>%(title)s</title><link rel="icon" href="data:,"><link rel="stylesheet" href="%(resources)s/style.css">
@@ -95,7 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                                                "page": json.dumps(page)})
 
     def _resource(self, name):
-        if name == "uqr.js":
+        if name == "npm/uqr.js":
             return self._answer(200, "text/javascript", "'require baseclass';\nconst exports = {};\n"
                                 + UQR.read_text() + "\nreturn baseclass.extend(exports);\n")
         kind = "text/css" if name.endswith(".css") else "text/javascript"
@@ -110,6 +113,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind + "; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
+        self.send_header("Content-Security-Policy", POLICY)
         self.end_headers()
         self.wfile.write(body)
 

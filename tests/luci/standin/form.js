@@ -499,7 +499,10 @@ const Map = Node.extend({
 		return this.renderContents();
 	},
 	async renderContents() {
-		this.root ??= dom.bindClassInstance(E('div', { 'id': `cbi-${this.config}`, 'class': 'cbi-map' }), this);
+		if (!this.root) {
+			this.root = E('div', { 'id': `cbi-${this.config}`, 'class': 'cbi-map' });
+			dom.bindClassInstance(this.root, this);
+		}
 		const sections = [];
 		for (const section of this.children)
 			sections.push(await section.render());

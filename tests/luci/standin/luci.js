@@ -27,7 +27,7 @@
 			if (!conversions[kind])
 				throw new Error(`the stand-in has no format ${all}`);
 			if (!values.length)
-				return all;
+				throw new Error(`no value for ${all} in: ${this}`);
 			return conversions[kind](values.shift(), precision && +precision).padStart(+width, zero ? '0' : ' ');
 		});
 	};
@@ -106,7 +106,7 @@
 		},
 
 		create(what, attributes, children) {
-			if (!(attributes instanceof Object) || Array.isArray(attributes) || dom.elem(attributes))
+			if (!(attributes instanceof Object) || Array.isArray(attributes)) /* a node counts as attributes, and is lost */
 				[attributes, children] = [null, attributes];
 			let node;
 			if (Array.isArray(what)) {
@@ -192,6 +192,12 @@
 		polls: () => poll.queue.length
 	};
 
+	/* A view that cannot be shown: the test hears of it by the error. */
+	function failed(error) {
+		document.getElementById('view').dataset.ready = 'failed';
+		throw error;
+	}
+
 	/* Views ------------------------------------------------------------------------------------------------------- */
 
 	const View = Base.extend({
@@ -205,10 +211,7 @@
 					dom.append(place, this.addFooter());
 					place.dataset.ready = '1';
 				})
-				.catch(error => {
-					place.dataset.ready = 'failed';
-					throw error;
-				});
+				.catch(failed);
 		},
 		load() {},
 		render() {},
@@ -301,15 +304,14 @@
 		sortedKeys: object => Object.keys(object).sort(),
 		naturalCompare: new Intl.Collator(undefined, { numeric: true }).compare,
 		raise(type, text, ...values) {
-			throw Object.assign(new Error(text.format(...values)), { name: type });
+			/* As there, the message has a second line that no user should see. */
+			throw Object.assign(new Error(`${text.format(...values)}\n  at stand-in`), { name: type });
 		},
 		error(type, text, ...values) {
 			L.raise(type instanceof Error ? type.name : type, type instanceof Error ? type.message : text, ...values);
 		}
 	};
 
-	window.addEventListener('DOMContentLoaded', async () => {
-		L.ui = await require('ui');
-		await require(page.view);
-	});
+	window.addEventListener('DOMContentLoaded', () =>
+		require('ui').then(ui => { L.ui = ui; }).then(() => require(page.view)).catch(failed));
 })();
