@@ -23,10 +23,12 @@ function router(more = {}) {
 		apply: async seconds => note('apply', seconds),
 		...more
 	};
-	const rpc = { declare: ({ object, method }) => async name => {
-		note(object, method, name);
+	const rpc = { declare: ({ object, method }) => async (name, params = []) => {
+		note(object, method, name, ...params);
 		if (more.refuse)
 			throw new Error('Method not found');
+
+		return more.answer ?? { code: 0, stderr: 'added to wg0: phone' };
 	} };
 
 	return { said, waiting, apply: load('wgp2p/apply', { uci, rpc }) };
@@ -76,17 +78,19 @@ test('changes of others are not taken along', async () => {
 	await assert.rejects(apply.refuseUnsaved(), /in wireless\./);
 });
 
-test('an interface takes up its peers, or is restarted', async () => {
+test('WireGuard takes up the peers, or it is said why not; an interface is restarted', async () => {
 	const { apply, said } = router();
 
-	await apply.takeUp('wg0');
+	assert.equal(await apply.takeUp(), '');
 	await apply.restart('wg0');
-	assert.deepEqual(said, [ 'network.interface renew wg0', 'network.interface down wg0', 'network.interface up wg0' ]);
+	assert.deepEqual(said, [ 'file exec /usr/bin/wgp2p client apply', 'network.interface down wg0', 'network.interface up wg0' ]);
+	assert.equal(await router({ answer: { code: 1, stderr: 'no such interface' } }).apply.takeUp(), 'no such interface');
+	assert.match(await router({ answer: { code: 1 } }).apply.takeUp(), /client apply/);
 
-	const old = router({ refuse: true });
+	const refused = router({ refuse: true });
 
-	await old.apply.takeUp('wg0');
-	await assert.rejects(old.apply.restart('wg0'));
+	assert.equal(await refused.apply.takeUp(), 'Method not found');
+	await assert.rejects(refused.apply.restart('wg0'));
 });
 
 test('the files as they are now', async () => {

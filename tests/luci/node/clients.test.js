@@ -59,6 +59,7 @@ test('the public server is the peer with the longest allowed IP', () => {
 	const wide = { '.type': 'wireguard_wg0', '.name': 'cfg3', public_key: LAPTOP, allowed_ips: '10.7.0.0/16' };
 
 	assert.equal(place([ wide, ...network() ]).servers[0].public_key, SERVER);
+	assert.equal(place([ ...network(), wide ]).servers[0].public_key, SERVER);
 	assert.equal(place(network().filter(one => one['.name'] != 'cfg1').concat(wide)).servers[0].public_key, LAPTOP);
 });
 
@@ -85,6 +86,7 @@ test('a name is checked', () => {
 	for (const bad of [ '', '.x', '-x', 'x'.repeat(33), 'a b', 'a/b', "a'b", '<b>', '\u202eabc', 'ü', 'phone' ])
 		assert.throws(() => clients.checkName(bad, rows(), wgp2p()), Error, bad);
 	clients.checkName('phone', rows(), wgp2p(), PHONE);
+	assert.throws(() => clients.checkName('desk', rows({ made: { [PHONE]: 'desk' } }), wgp2p()), /already/);
 	assert.throws(() => clients.checkName('vps2', [], wgp2p([ { '.type': 'peer', name: 'vps2', public_key: SERVER } ])));
 });
 
@@ -92,6 +94,13 @@ test('a new client gets the next address, and a port of its own', () => {
 	const got = clients.allot(place(), network(), wgp2p([ { '.type': 'peer', name: 'x', public_key: LAPTOP, listen_port: '36907' } ]));
 
 	assert.deepEqual(got, { addresses: [ '10.7.0.4', 'fd07::3' ], listenPort: 36908, routed: false });
+
+	const files = network();
+
+	files[1].addresses = [ '10.7.0.253/24' ];
+	files[2].allowed_ips = '10.7.0.0/24';
+	assert.deepEqual(clients.allot(place(files, wgp2p([ { '.type': 'subscriber', '.name': 'b', interface: 'wg0', publisher: '10.7.0.254' } ])),
+		files, wgp2p()).addresses, [ '10.7.0.2' ]);
 });
 
 test('an interface with a single address takes the network of its server', () => {
@@ -135,6 +144,9 @@ test('renaming and removing follow every section of the key, and the lists of de
 		{ op: 'set', config: 'wgp2p', section: 'cfg11', values: { client: [ 'other' ] } },
 		{ op: 'remove', config: 'network', section: 'cfg2' },
 		{ op: 'remove', config: 'wgp2p', section: 'cfg9' } ]);
+	files.push({ '.type': 'peer', '.name': 'cfg12', name: 'boat', public_key: LAPTOP, client: [ PHONE, 'other' ] });
+	assert.deepEqual(clients.remove(place(), network(), files, phone)[1],
+		{ op: 'set', config: 'wgp2p', section: 'cfg12', values: { client: [ 'other' ] } });
 	assert.deepEqual(clients.rename(place(), network(), [], phone, 'mobile')[1],
 		{ op: 'add', config: 'wgp2p', type: 'peer', values: { name: 'mobile', public_key: PHONE } });
 	files[3].client = 'phone';
@@ -150,6 +162,8 @@ test('what network says and WireGuard does not do is told', () => {
 	now.subscribers[0].peers[1] = { public_key: LAPTOP, name: 'gone' };
 	assert.deepEqual(clients.pending(place(), network(), now, rows({ status: now })), { missing: [ 'phone' ], left: [ 'gone' ] });
 	now.subscribers[0].problem = 'no such interface';
+	now.subscribers[0].peers = [];
+	assert.equal(rows({ status: now })[0].running, null);
 	assert.deepEqual(clients.pending(place(), network(), now, rows({ status: now })), { missing: [], left: [] });
 });
 

@@ -8,15 +8,16 @@
  * LuCI's own dialog (ui.changes.apply) ends with a new page, and with it a private key that is to be shown once would be
  * gone. So the two steps that it is made of are done here.
  *
- * netifd does not see that a peer has come or gone (its sections are none of the interface's). `renew` has WireGuard's
- * protocol handler read them anew: since OpenWrt 25.12, and without touching the other peers. Older ones must restart
- * the interface, which is for people to say. */
+ * netifd does not see that a peer has come or gone (its sections are none of the interface's), so `wgp2p client apply`
+ * tells the running WireGuard, without touching the other peers. Where that fails the interface can be restarted, which
+ * is for people to say. */
 
 const CONFIGS = [ 'network', 'wgp2p' ];
 const ROLLBACK_S = 30;
 
 const declare = method => rpc.declare({ object: 'network.interface', method, params: [ 'interface' ], reject: true });
-const renew = declare('renew'), down = declare('down'), up = declare('up');
+const down = declare('down'), up = declare('up');
+const execute = rpc.declare({ object: 'file', method: 'exec', params: [ 'command', 'params' ], reject: true });
 
 function carryOut(change) {
 	if (change.op == 'remove')
@@ -69,10 +70,17 @@ return baseclass.extend({
 		}
 	},
 
-	/** Has the interface take up its peers, where this OpenWrt can do that without dropping the others; else nothing
-	 * happens. */
-	async takeUp(name) {
-		await renew(name).catch(() => null);
+	/** Has the running WireGuard take up the peers that network has now. @returns {string} '', or why it has not: the
+	 * change itself is in force all the same. */
+	async takeUp() {
+		try {
+			const { code, stderr } = await execute('/usr/bin/wgp2p', [ 'client', 'apply' ]);
+
+			return code ? stderr || _('“wgp2p client apply” failed.') : '';
+		}
+		catch (error) {
+			return error.message;
+		}
 	},
 
 	/** Restarts the interface: all its connections break for some seconds. */

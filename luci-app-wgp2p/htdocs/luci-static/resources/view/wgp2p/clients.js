@@ -259,9 +259,16 @@ return view.extend({
 	},
 
 	/** Applies changes, and has WireGuard take them up. */
-	async carryOut(place, changes) {
+	async carryOut(changes) {
 		await apply.apply(changes);
-		await apply.takeUp(place.interface);
+		await this.takeUp();
+	},
+
+	async takeUp() {
+		const trouble = await apply.takeUp();
+
+		if (trouble)
+			draw.failure(_('The change is saved, and WireGuard has not taken it up: %s').format(trouble));
 	},
 
 	handleAdd() {
@@ -287,7 +294,7 @@ return view.extend({
 				throw new Error(_('No public server has said yet where it sees this router. Wait until the overview shows it as connected.'));
 			profiles.profile({ ...recipe, kind: 'one' }); // what is wrong is found before anything is changed
 			client.profileEndpoint = recipe.device.endpoint;
-			await this.carryOut(place, clients.add(place, client));
+			await this.carryOut(clients.add(place, client));
 			this.name.value = this.ownKey.value = '';
 			this.keep.checked = false;
 			this.show(client, recipe, { kept, added: true });
@@ -358,7 +365,7 @@ return view.extend({
 				const changes = left(await apply.fresh());
 
 				if (changes.length)
-					await this.carryOut(facts.place, changes);
+					await this.carryOut(changes);
 				ui.showModal([ draw.text(_('%s is removed').format(named([ client.name ]))) ], [
 					one(_('The public server still knows the client. There, remove the peer with its key from the configuration of WireGuard and from /etc/config/wgp2p, and run as root:')),
 					E('pre', { 'style': 'white-space:pre-wrap; overflow-wrap:anywhere' }, [ `wg set INTERFACE peer ${client.key} remove; wgp2p reload` ]),
@@ -368,7 +375,7 @@ return view.extend({
 
 	/** The gentle way first; whether WireGuard took it up, the daemon says. */
 	async handleTakeUp() {
-		await apply.takeUp(this.facts.place.interface);
+		await this.takeUp();
 
 		for (let second = 0; second < TAKE_UP_S; second++) {
 			await this.poll();
@@ -383,7 +390,7 @@ return view.extend({
 		const name = this.facts.place.interface;
 
 		ask(_('Restart %s').format(name), [
-			one(_('This OpenWrt takes up changed peers only with a restart of the interface. All its connections break for some seconds, this page’s, too, if you came through the tunnel.'))
+			one(_('WireGuard has not taken up the change. A restart of the interface does it. All its connections break for some seconds, this page’s, too, if you came through the tunnel.'))
 		], E('button', { 'class': 'btn cbi-button-negative', 'click': ui.createHandlerFn(this, async () => {
 			await apply.restart(name).catch(draw.failure);
 			ui.hideModal();
