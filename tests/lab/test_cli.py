@@ -3,6 +3,7 @@ import json
 import signal
 import stat
 
+import pytest
 from pairs import publisher_config, start_pair, subscriber_config, token_of
 from scenes import join, wait_connected
 from waiting import stays, wait_for
@@ -51,6 +52,7 @@ def test_command_line(lab, interpreter):
     assert lab.ping("cli0", "rem"), "paths outlive the daemon"
 
 
+@pytest.mark.slow
 def test_exclude_and_reload(make_lab, interpreter):
     """`uci set wgp2p.@peer[0].exclude=1` and a reload: the device leaves it alone, the server does not serve it."""
     lab = make_lab(clients=2)

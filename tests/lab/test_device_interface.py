@@ -2,6 +2,7 @@
 removed on purpose."""
 import time
 
+import pytest
 from pairs import start_pair, wait_path
 from scenes import SLACK_S, join, wait_connected
 from waiting import stays, wait_for
@@ -21,6 +22,7 @@ def wait_again(lab, what, seconds=AGAIN_S + SLACK_S):
     print(f"{what}: set again after {time.monotonic() - begin:.2f} s")
 
 
+@pytest.mark.slow
 def test_what_others_change_is_set_again(lab, interpreter):
     publisher, subscriber = start_pair(lab, interpreter)
     join(lab, "cli0", "nata")

@@ -15,6 +15,7 @@ DELAY_S = 1
 POLL_S = 1  # an endpoint set by hand is noticed at the publisher's next look
 
 
+@pytest.mark.slow
 def test_hostile_askers(make_lab, interpreter):
     lab = make_lab(devices=("cone", "cone"))
     publisher = lab.daemon("pub", interpreter, publisher_config(lab, "pub")).start()
@@ -107,6 +108,7 @@ def hostile_rows(lab, number):
     return rows[number % len(rows)]
 
 
+@pytest.mark.slow
 def test_hostile_publisher(make_lab, interpreter):
     """It has the token. cli0 is connected through ours first; then the server turns. (cli1 never comes.)"""
     lab = make_lab(clients=2)

@@ -198,6 +198,7 @@ def test_a_client_that_comes_back_is_forgotten_or_not(lab):
     device.close()
 
 
+@pytest.mark.long
 def test_wireguard_clients_reach_the_server_and_roam(lab):
     lab.move("cli0", "nata")
     lab.wg_up("cli0")
@@ -218,6 +219,7 @@ def test_wireguard_clients_reach_the_server_and_roam(lab):
     pinger.stop()
 
 
+@pytest.mark.long
 def test_the_device_opens_its_nat_when_told(lab):
     """What wgp2p is going to do, by hand: the endpoint as the server sees it, and a packet towards it."""
     lab.move("cli0", "nata")
@@ -228,6 +230,7 @@ def test_the_device_opens_its_nat_when_told(lab):
     assert lab.peer("cli0", "rem").endpoint == lab.endpoint("rem")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["cone", "open"])
 def test_ipv6(make_lab, kind):
     lab = make_lab(devices=(kind,), ipv6=True)
@@ -266,6 +269,7 @@ def test_hairpin(make_lab):
     assert lab.peer("rem", "cli0").endpoint.startswith(lab.inner("natr") + ":")
 
 
+@pytest.mark.long
 def test_two_servers_two_devices_many_clients(make_lab):
     lab = make_lab(servers=2, devices=("cone", "eim-shift"), clients=20)
     lab.move(lab.clients, "nata")
@@ -281,6 +285,7 @@ def test_two_servers_two_devices_many_clients(make_lab):
                          for client in lab.clients), 40, "all have roamed")
 
 
+@pytest.mark.long
 def test_the_server_moves(lab):
     wait_for(lambda: lab.ping("rem", "pub"), 10, "the device reaches the server")
     lab.renumber("pub", 12)

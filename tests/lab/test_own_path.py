@@ -8,11 +8,11 @@ from programs import Pinger
 from scenes import join
 from waiting import stays, wait_for
 
-UNDISTURBED_S = 60
+UNDISTURBED_S, UNDISTURBED_SLOW_S = 30, 60
 
 
 @pytest.mark.slow
-def test_paths_of_their_own(make_lab, interpreter):
+def test_paths_of_their_own(make_lab, interpreter, request):
     """cli0 is on the device's own LAN and says nothing but keepalives; cli1 is hard-coded and excluded; cli2 has
     another port towards the device than towards the publisher, and the device's port is forwarded. What the
     publisher sees of them changes all the time."""
@@ -38,9 +38,10 @@ def test_paths_of_their_own(make_lab, interpreter):
     paths = directly()
     assert paths["cli0"] == f"{lab.inner('cli0')}:{lab.port('cli0')}"
     assert paths["cli2"] != seen()["cli2"]
+    seconds = UNDISTURBED_SLOW_S if request.config.getoption("--slow") else UNDISTURBED_S
     begin = time.monotonic()
     views = [seen()]
-    while time.monotonic() - begin < UNDISTURBED_S:
+    while time.monotonic() - begin < seconds:
         for number, (client, network) in enumerate((("cli0", "natr"), ("cli1", "nata"), ("cli2", "natb"))):
             port = 40000 + 100 * number + len(views)
             netns.nft(network, f"insert rule ip nat post ip saddr {lab.inner(client)} ip daddr {lab.outer('pub')} "
@@ -50,7 +51,7 @@ def test_paths_of_their_own(make_lab, interpreter):
         views.append(seen())
         stays(lambda: directly() == paths, 5, f"{paths} (the server sees {views[-1]})", every=1)
     end = time.monotonic()
-    assert len(views) >= 4
+    assert len(views) >= 3
     for client, pinger in pingers.items():
         assert pinger.longest_gap(begin, end) < 5, f"{client}: more than a busy machine explains"
         pinger.stop()

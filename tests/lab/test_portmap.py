@@ -60,6 +60,7 @@ def outside(lab, port=PORT, network="natr"):
     return f"{lab.outer(network)}:{port}"
 
 
+@pytest.mark.slow
 def test_symmetric_to_symmetric(make_lab, interpreter):
     """A device and a client both behind a symmetric NAT: with the device's port mapped they need no relay and no sweep,
     and once they have met, no publisher. The gateway's restart is noticed; nothing is left there in the end."""

@@ -115,6 +115,7 @@ def test_classic_profile(make_lab, interpreter):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_ipv6(make_lab, interpreter):
     lab = make_lab(ipv6=True)
     publisher = lab.daemon("pub", interpreter, publisher_config(lab, "pub")).start()
@@ -137,7 +138,7 @@ def test_ipv6(make_lab, interpreter):
     pinger.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mixed_families(make_lab, interpreter):
     """The client has IPv6 alone, the device IPv4: the kernel does not translate, so the daemon passes it on."""
     lab = make_lab()

@@ -36,6 +36,7 @@ def test_busy_client_roams(make_lab, interpreter, networks):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_idle_client_roams(make_lab, interpreter):
     """Nothing but keepalives: still the path is there before anyone needs it."""
     lab = make_lab()

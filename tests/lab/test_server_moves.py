@@ -1,6 +1,7 @@
 """The public server gets another address, and the DNS says so."""
 import time
 
+import pytest
 from pairs import publisher_config, subscriber_config
 from waiting import wait_for
 
@@ -8,6 +9,7 @@ NAME = "vps.example.org"
 BACK_S = 30
 
 
+@pytest.mark.slow
 def test_server_moves(lab, interpreter):
     """At the same moment as the DNS, which is the hardest: nobody has noticed anything yet."""
     lab.dns.table[NAME] = [lab.outer("pub")]

@@ -117,6 +117,7 @@ def test_publisher_is_away_for_a_minute(make_lab, interpreter):
     pinger.stop()
 
 
+@pytest.mark.slow
 def test_tunnel_down_and_up(lab, interpreter):
     """First its packets are lost on the way while the client roams, then the server's device goes down and up."""
     publisher, subscriber = start_pair(lab, interpreter)

@@ -2,6 +2,7 @@
 and left at that."""
 import time
 
+import pytest
 from pairs import path_of, start_all, wait_path
 from scenes import join
 from waiting import stays, wait_for
@@ -9,6 +10,7 @@ from waiting import stays, wait_for
 WATCH_S = 16
 
 
+@pytest.mark.slow
 def test_symmetric_client(make_lab, interpreter):
     lab = make_lab(servers=2, networks=("symmetric",))
     publishers, subscribers = start_all(lab, interpreter, relay="0")
