@@ -47,7 +47,7 @@ bench: ## roams, memory, CPU and traffic beside a polling loop; a publisher with
 	$(VM) run -- python3 tests/lab/bench.py
 	$(VM) run -- python3 tests/lab/bench_relay.py
 
-ipk: ## the OpenWrt package, without OpenWrt's SDK: dist/wgp2p_*_all.ipk
+ipk: ## the OpenWrt packages, without OpenWrt's SDK: dist/wgp2p_*_all.ipk and dist/luci-app-wgp2p_*_all.ipk
 	@$(TOOLS)/venv
 	$(PYTHON) package/tools/ipk
 

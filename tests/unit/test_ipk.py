@@ -1,4 +1,4 @@
-"""The OpenWrt package as `make ipk` and `make feed` build it: what is in it, and that it runs where nothing else is."""
+"""The package wgp2p as `make ipk` and `make feed` build it: what is in it, and that it runs where nothing else is."""
 import gzip
 import hashlib
 import importlib.machinery
@@ -85,8 +85,12 @@ def fields(paragraph):
 
 @pytest.fixture(scope="module")
 def ipk(dated, tmp_path_factory):
-    return Ipk(pathlib.Path(run(sys.executable, PROJECT / "package/tools/ipk",
-                                tmp_path_factory.mktemp("dist")).strip()))
+    return build(PROJECT, tmp_path_factory.mktemp("dist"))[0]
+
+
+def build(project, out):
+    """wgp2p, luci-app-wgp2p."""
+    return [Ipk(pathlib.Path(line)) for line in run(sys.executable, project / "package/tools/ipk", out).splitlines()]
 
 
 # -- what is in it --------------------------------------------------------------------------------------
@@ -189,34 +193,34 @@ def test_bytecode_is_for_every_machine(ipk):
 
 def test_same_bytes_elsewhere(ipk, tmp_path):
     """Another folder, other times, another user (by number), another umask, another time zone, called by make."""
-    for name in ("package", "files"):
+    for name in ("package", "files", "luci-app-wgp2p"):
         shutil.copytree(PROJECT / name, tmp_path / "elsewhere" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (tmp_path / "elsewhere").rglob("*"):
         os.utime(path, (1, 1))
     (tmp_path / "Makefile").write_text(
         "all:\n\t@umask 077; other='unshare --map-user=1000 --map-group=1000'; $$other true 2>/dev/null || other=; "
         f"$$other {sys.executable} elsewhere/package/tools/ipk out\n")
-    name = run("make", "--jobs=2", "--no-print-directory", f"--directory={tmp_path}", "PKG_RELEASE=9",
-               env=dict(os.environ, TZ="Asia/Tokyo", LC_ALL="C")).strip()
-    assert (tmp_path / name).read_bytes() == ipk.path.read_bytes()
+    names = run("make", "--jobs=2", "--no-print-directory", f"--directory={tmp_path}", "PKG_RELEASE=9",
+               env=dict(os.environ, TZ="Asia/Tokyo", LC_ALL="C")).splitlines()
+    for name, path in zip(names, (ipk.path, next(ipk.path.parent.glob("luci*")))):
+        assert (tmp_path / name).read_bytes() == path.read_bytes()
 
 
 def test_dates(ipk, tmp_path, monkeypatch):
     assert {member.mtime for part in (ipk.whole, ipk.data, ipk.control) for member, _ in part.values()} == {EPOCH}
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
-    shutil.copytree(PROJECT, tmp_path / "tree", ignore=lambda folder, names: set(names) - {"package", "files"} if
+    shutil.copytree(PROJECT, tmp_path / "tree", ignore=lambda folder, names: set(names) - {"package", "files", "luci-app-wgp2p"} if
                     folder == str(PROJECT) else {"__pycache__"})
-    tool = tmp_path / "tree/package/tools/ipk"
 
-    def build():
-        return Ipk(pathlib.Path(run(sys.executable, tool, tmp_path / "out").strip())).data["usr/bin/wgp2p"][0].mtime
+    def built():
+        return build(tmp_path / "tree", tmp_path / "out")[0].data["usr/bin/wgp2p"][0].mtime
 
-    assert build() == 0
+    assert built() == 0
     git = ["git", "-C", tmp_path / "tree", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     run(*git, "init", "--quiet")
     run(*git, "commit", "--quiet", "--allow-empty", "--message=one", "--date=@1", env=dict(
         os.environ, GIT_COMMITTER_DATE="@1600000000 +0000"))
-    assert build() == 1600000000
+    assert built() == 1600000000
 
 
 # -- the feed -------------------------------------------------------------------------------------------
@@ -225,11 +229,13 @@ def test_feed(ipk, tmp_path):
     run(sys.executable, PROJECT / "package/tools/feed", tmp_path)
     index = (tmp_path / "Packages").read_text()
     assert gzip.decompress((tmp_path / "Packages.gz").read_bytes()).decode() == index
-    assert index.endswith("\n\n") and index.count("\n\n") == 1
-    assert list(fields(index))[-1] == "Description"
-    assert fields(index) == dict(ipk.fields, Filename=ipk.path.name, Size=str(ipk.path.stat().st_size),
-                                 SHA256sum=hashlib.sha256(ipk.path.read_bytes()).hexdigest())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["Packages", "Packages.gz", ipk.path.name]
+    assert index.endswith("\n\n")
+    luci, core = [fields(paragraph) for paragraph in index[:-2].split("\n\n")]
+    assert luci["Package"] == "luci-app-wgp2p"
+    assert list(core)[-1] == "Description"
+    assert core == dict(ipk.fields, Filename=ipk.path.name, Size=str(ipk.path.stat().st_size),
+                        SHA256sum=hashlib.sha256(ipk.path.read_bytes()).hexdigest())
+    assert {path.name for path in tmp_path.iterdir()} == {"Packages", "Packages.gz", ipk.path.name, luci["Filename"]}
     assert (tmp_path / ipk.path.name).read_bytes() == ipk.path.read_bytes()
 
 

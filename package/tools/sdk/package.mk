@@ -14,7 +14,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-# A dependency is written +NAME, and everything depends on libc.
+# A dependency is written +NAME, and everything depends on libc. Only one with files of its own has a user.
 define Control
 Package: $(1)
 Version: $(PKG_VERSION)-r$(PKG_RELEASE)
@@ -23,8 +23,8 @@ Source: package/$(1)
 SourceName: $(PKG_NAME)
 License: $(PKG_LICENSE)
 Section: $(SECTION)
-Require-User: $(USERID)
-Maintainer: $(PKG_MAINTAINER)
+$(if $(USERID),Require-User: $(USERID)
+)Maintainer: $(PKG_MAINTAINER)
 Architecture: $(PKGARCH)
 endef
 
