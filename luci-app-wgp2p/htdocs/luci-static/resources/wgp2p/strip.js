@@ -61,7 +61,7 @@ return baseclass.extend({
 		node.strip = states;
 		node.setAttribute('role', 'img');
 		node.setAttribute('aria-label', sentence);
-		dom.content(node, [ picture(history.SLOTS, 'width:100%; min-width:96px; max-width:24em', [ line, ...bars ]),
+		dom.content(node, [ picture(history.SLOTS, 'width:100%; min-width:10em; max-width:24em', [ line, ...bars ]),
 			E('small', {}, [ history.summary(states) ]) ]);
 	},
 

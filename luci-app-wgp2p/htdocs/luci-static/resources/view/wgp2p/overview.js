@@ -44,7 +44,7 @@ function small(text) {
 
 /* As an inline text a label of the theme material covers the line below it. */
 function block(label) {
-	label.style.display = 'inline-block';
+	Object.assign(label.style, { display: 'inline-block', lineHeight: '1.4' });
 	return label;
 }
 
