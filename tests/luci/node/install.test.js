@@ -190,6 +190,7 @@ test('on a Linux without WireGuard it sets it up, with a key that is in no argum
 	assert.equal(code, 0, err);
 	assert.match(there.read('etc/wireguard/wg0.conf'), /^\[Interface\]\nAddress = 10\.7\.0\.1\/24\nListenPort = 51820\nPrivateKey = SECRET\n/);
 	assert.doesNotMatch(there.read('ran'), /SECRET/);
+	assert.equal(fs.statSync(path.join(there.folder, 'etc/wireguard/wg0.conf')).mode & 0o777, 0o600);
 	assert.ok(there.read('ran').includes(INSTALL));
 }));
 
