@@ -48,6 +48,8 @@ export default [
 			'no-control-regex': 'off',
 			'no-unused-vars': [ 'error', { args: 'none' } ],
 			'preserve-caught-error': 'off',
+			'no-restricted-syntax': [ 'error', { selector: 'TemplateLiteral TemplateLiteral',
+				message: 'The minifier of LuCI\'s build takes the second ` for the end of the first text.' } ],
 			'no-var': 'error',
 			'prefer-const': 'error'
 		}

@@ -119,7 +119,7 @@ echo "The token of '$name', which is a secret: $(wgp2p token "$name")"
 
 /* One word for a shell. */
 function quote(text) {
-	return `'${text.replace(/'/g, `'\\''`)}'`;
+	return "'" + text.replace(/'/g, "'\\''") + "'";
 }
 
 function address(text) {

@@ -112,7 +112,7 @@ function publisher(part) {
 	const devices = part.peers.filter(peer => peer.device).length;
 
 	return fact(`publisher ${part.interface}`, _('Public server on %s').format(words.visible(part.interface)),
-		part.address.map(ip => `${ip.includes(':') ? `[${ip}]` : ip}:${part.port}`).join(', '),
+		part.address.map(ip => ip.includes(':') ? `[${ip}]:${part.port}` : `${ip}:${part.port}`).join(', '),
 		part.problem ? bad(_('not working')) : good(_('serves')),
 		[ sentence(part.problem) || _('Remote devices: %d, connected: %d.').format(devices, part.subscribers) ]);
 }
