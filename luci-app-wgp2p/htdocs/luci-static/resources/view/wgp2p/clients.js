@@ -218,11 +218,13 @@ return view.extend({
 
 				fill(cell, state, () => [ E('span', { 'class': `label ${state.look}` }, [ state.word ]), ' ', state.about ]);
 			} },
-			{ title: '', update: (cell, row) => fill(cell, row.stale, () =>
-				E('div', { 'style': 'display:flex; flex-wrap:wrap; gap:.3em; justify-content:flex-end' }, [
-					button(row, row.stale ? _('Show the new profile') : _('Show profile'), 'cbi-button-action', 'handleProfile'),
+			{ title: '', update: (cell, row) => {
+				fill(cell, true, () => E('div', { 'style': 'display:flex; flex-wrap:wrap; gap:.3em; justify-content:flex-end' }, [
+					button(row, '', 'cbi-button-action', 'handleProfile'),
 					button(row, _('Rename'), 'cbi-button-edit', 'handleRename'),
-					button(row, _('Remove'), 'cbi-button-remove', 'handleRemove') ])) }
+					button(row, _('Remove'), 'cbi-button-remove', 'handleRemove') ]));
+				draw.setText(cell.querySelector('button'), row.stale ? _('Show the new profile') : _('Show profile'));
+			} }
 		];
 	},
 
