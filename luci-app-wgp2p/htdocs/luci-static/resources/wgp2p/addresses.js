@@ -6,7 +6,7 @@
 
 const FIRST_PORT = 36906; // as clients.py
 const WIDEST = { 32: 8, 128: 32 }; // the shortest prefix of a network that is taken for a tunnel's
-const KEY = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/; // the last letter holds four bits
+const KEY = /^[A-Za-z0-9+\/]{42}[AEIMQUYcgkosw048]=$/; // the last letter holds four bits
 const DECIMAL = /^(0|[1-9][0-9]{0,4})$/;
 const LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
 
