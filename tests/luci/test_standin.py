@@ -84,7 +84,11 @@ SAME = [
         rate.datatype = 'range(10,100)';
         const node = await map.render();
         const input = node.querySelector('[data-name=sweep_rate] input');
-        const valid = [ '5000', '50' ].map(value => (input.value = value, rate.isValid('main')));
+        const valid = [ '5000', '50' ].map(value => {
+            input.value = value;
+            [ 'keyup', 'blur' ].forEach(event => input.dispatchEvent(new Event(event)));
+            return rate.isValid('main');
+        });
         const flag = node.querySelector('.cbi-value[data-name=enabled]');
         return [ node.querySelector('h2').innerHTML, node.querySelector('.cbi-map-descr').innerHTML,
             node.querySelector('h3').innerHTML, flag.id, flag.dataset.field,
