@@ -20,6 +20,7 @@ const KEEPALIVES = {
 	20: _('A phone that lies idle is found up to 20 seconds after it has changed its network. That takes a little more battery.'),
 	15: _('A phone that lies idle is found up to 15 seconds after it has changed its network. Its radio wakes up almost twice as often for that.')
 };
+const MARKED = 'display:list-item; cursor:pointer'; // openwrt-2020 takes the triangle away
 const COMPLETE = /^\s*PrivateKey\s*=\s*[A-Za-z0-9+\/]{43}=\s*$/m;
 
 const list = text => text.split(/[\s,]+/).filter(word => word != '');
@@ -130,7 +131,7 @@ return baseclass.extend({
 				])
 			]),
 			E('details', {}, [
-				E('summary', {}, [ _('Change what is in it') ]),
+				E('summary', { 'style': MARKED }, [ _('Change what is in it') ]),
 				row(_('This router from outside'), _('HOST:PORT under which the client finds this router: as the public server sees it, or a name of yours that follows the address.'), endpoint),
 				row(_('Networks behind this router'), _('What the client reaches through this router. 0.0.0.0/0, ::/0 sends all its traffic here.'), networks),
 				row(_('DNS'), _('Empty: the client keeps its own. Whoever runs the DNS server that stands here sees every name that the client asks for.'), dns),
@@ -138,7 +139,7 @@ return baseclass.extend({
 				row(_('Address'), _('The client’s own in the tunnel.'), address)
 			]),
 			E('details', { 'open': given.added || null }, [
-				E('summary', {}, [ _('What the public server must know') ]),
+				E('summary', { 'style': MARKED }, [ _('What the public server must know') ]),
 				E('p', {}, [ _('Paste this on the public server, as root. There is no secret in it, and to run it twice does no harm.') ]),
 				script, draw.copyButton(() => script.value)
 			]),
