@@ -20,7 +20,7 @@ const KEEPALIVES = {
 	20: _('A phone that lies idle is found up to 20 seconds after it has changed its network. That takes a little more battery.'),
 	15: _('A phone that lies idle is found up to 15 seconds after it has changed its network. Its radio wakes up almost twice as often for that.')
 };
-const MARKED = 'display:list-item; cursor:pointer'; // openwrt-2020 takes the triangle away
+const MARKED = 'text-decoration:underline; cursor:pointer'; // openwrt-2020 takes the triangle away
 const COMPLETE = /^\s*PrivateKey\s*=\s*[A-Za-z0-9+\/]{43}=\s*$/m;
 
 const list = text => text.split(/[\s,]+/).filter(word => word != '');

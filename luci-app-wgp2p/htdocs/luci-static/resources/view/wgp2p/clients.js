@@ -136,7 +136,7 @@ return view.extend({
 			field(_('Name'), _('Up to 15 letters, digits, “_”, “.” and “-” are the name of the tunnel in the app, too. Address, port and keys are chosen for it.'),
 				E('div', { 'style': 'display:flex; flex-wrap:wrap; gap:.5em' }, [ this.name, add ])),
 			E('details', {}, [
-				E('summary', { 'style': 'display:list-item; cursor:pointer' }, [ _('More') ]),
+				E('summary', { 'style': 'text-decoration:underline; cursor:pointer' }, [ _('More') ]),
 				field(_('Its own public key'), _('For a client that has made its keys itself, so that its private key never touches this router. Empty: this router makes them.'), this.ownKey),
 				field(_('Keep the private key on this router'), _('Only needed to show the code again later. Everybody who may read the network’s configuration can read it then.'), this.keep)
 			])
