@@ -107,6 +107,7 @@ def test_the_private_key_is_gone_when_the_dialog_is_closed(pages):
     add(page, "phone")
     dialog(page).get_by_role("button", name="Close").click()
     assert PHONE[0] not in everything(page)
+    assert dialog(page).locator("svg").count() == 0
     assert PHONE[0] not in router.text("network")
 
 
