@@ -184,6 +184,8 @@ def test_on_a_router():
     out, said = desk.run("add", "phone")
     assert "AllowedIPs = 10.7.0.2/32, 192.168.1.0/24" in out
     assert "option public_key '%s'" % key(101) in read_text(desk.folder + "/network", 10000)
+    # The LuCI page, which gives listen ports, too, knows of this one.
+    assert "option listen_port '36906'" in read_text(desk.path, 10000)
     assert config.parse(read_text(desk.path, 10000)).peers[key(101)].name == "phone"
     for argv, text in desk.programs.ran:
         assert key(201) not in " ".join(argv) and (key(201) not in text or argv == ["wg", "pubkey"])

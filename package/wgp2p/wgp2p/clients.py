@@ -270,7 +270,8 @@ class Uci:
         if routed:
             lines.append("set %sroute_allowed_ips='1'" % peer)
         lines += ["add %s peer" % self._package, "set %sname=%s" % (ours, quoted(record.name)),
-                  "set %spublic_key=%s" % (ours, quoted(record.public_key))]
+                  "set %spublic_key=%s" % (ours, quoted(record.public_key)),
+                  "set %slisten_port='%d'" % (ours, record.listen_port)]
         self._batch(lines)
         if len(self._labels(record.public_key)) != 2:
             raise ClientError("uci did not write the client into %s/network and %s" % (self._folder, self._package))
