@@ -78,7 +78,7 @@ class Router:
         self.answers.setdefault("token", {})
         self.running = True
         self.keys = []
-        self.programs = {("/usr/bin/wgp2p", "client", "list"): ""}
+        self.programs = {("/usr/bin/wgp2p", "client", "list"): "", ("/usr/bin/wgp2p", "client", "apply"): ""}
         self.calls = []
         self.uci = {"network": {}, "firewall": {}, "wgp2p": {}}
         for name, text in recorded["uci"].items():
