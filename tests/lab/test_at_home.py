@@ -1,11 +1,13 @@
 """A client in the router's own LAN reaches it at its public endpoint."""
 import netns
+import pytest
 import wireguard_lab as wireguard
 from pairs import publisher_config, subscriber_config
 from stock_router import CLIENTS, has_table, make_router
 from waiting import wait_for
 
 
+@pytest.mark.slow
 def test_at_home(lab, interpreter):
     """The phone has come home: it still sends to the device's public endpoint, which is not the router's own address
     (there is another NAT before it). Its tries from before the redirect do not stand in the way; the redirect follows

@@ -10,6 +10,7 @@ from waiting import stays, wait_for
 from wire import get
 
 
+@pytest.mark.slow
 def test_command_line(lab, interpreter):
     publisher, subscriber = start_pair(lab, interpreter)
     join(lab, "cli0", "nata")

@@ -4,6 +4,7 @@ import json
 import re
 import time
 
+import pytest
 from daemon import PROJECT
 from pairs import publisher_config, subscriber_config, token_of, wait_path
 from programs import Pinger
@@ -15,6 +16,7 @@ from wire import connect, read_all
 RECORDED = json.loads((PROJECT / "tests/golden/original.json").read_text())
 
 
+@pytest.mark.slow
 def test_our_subscriber_with_the_original_publisher(lab, interpreter):
     """It has nothing but /api/peers, so it is polled, every 3 s as by the original."""
     publisher = StandIn("pub", lab.tunnel("pub"), token_of("rem"), original_answer(lab, "pub"))
@@ -33,6 +35,7 @@ def test_our_subscriber_with_the_original_publisher(lab, interpreter):
     publisher.close()
 
 
+@pytest.mark.slow
 def test_the_original_subscriber_with_our_publisher(lab, interpreter):
     """What it does: GET with the token; endpoint and latest_handshake of each peer, by its own clock."""
     lab.daemon("pub", interpreter, publisher_config(lab, "pub", address=lab.tunnel("pub"))).start()

@@ -41,7 +41,7 @@ def test_crowd(make_lab, interpreter):
     opened.check()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not IN_VM, reason="sets how many connections this machine's kernel notes: only in the VM")
 def test_small_connection_table(make_lab, interpreter):
     """A device whose kernel notes 1,024 connections, and the NAT before it, too: never more than the share of it."""
