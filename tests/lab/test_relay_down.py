@@ -10,7 +10,7 @@ from relay_watch import SESSIONS, TABLE, relay_status, routes
 from scenes import join, wait_way, way
 from waiting import stays, wait_for
 
-FROZEN_S, FROZEN_SLOW_S = 20, 60
+FROZEN_S, FROZEN_SLOW_S = 10, 60
 
 
 def start_relayed(make_lab, interpreter):
