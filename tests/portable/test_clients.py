@@ -329,7 +329,6 @@ def test_a_file_keeps_its_owner():
     place, folder = host()
     if os.system("chown 12:34 %s/wgp2p && chmod 660 %s/wgp2p" % (folder, folder)):
         raise Skip("no chown here")
-    write_private(folder + "/.wgp2p.new", "left behind")
     place.add(record(), False)
     facts = os.stat(folder + "/wgp2p")
     assert (facts[4], facts[5], facts[0] & 0o777) == (12, 34, 0o660)

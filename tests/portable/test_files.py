@@ -71,11 +71,16 @@ def test_replaced_in_one_step():
     assert os.listdir(folder("atomic")) == ["file"], "nothing is left behind"
 
 
-def test_a_file_left_behind_lends_its_mode_to_none():
-    place = folder("left")
+def test_what_another_has_put_there_is_not_written_through():
+    """On a router root writes into a folder that the daemon's user may write into, too."""
+    place, target = folder("planted"), folder("elsewhere") + "/target"
     put(place + "/.file.new", b"old and much longer than the new one")
+    symlink(target, place + "/.shared.new")
     files.write_private(place + "/file", "new")
+    files.write_shared(place + "/shared", "new")
     assert mode(place + "/file") == 0o600 and files.read_text(place + "/file", 100) == "new"
+    assert mode(place + "/shared") == 0o640 and not files.exists(target)
+    assert sorted(os.listdir(place)) == [".file.new", ".shared.new", "file", "shared"]
 
 
 def test_names_that_look_like_the_part():

@@ -9,7 +9,7 @@ import hashlib
 import os
 
 from .compat import b64decode, b64encode, give, link, random_bytes, sync, umask
-from .files import exists, make_folder, read_text
+from .files import exists, make_folder, part_of, read_text
 from .privileges import is_root
 from .wgmessage import KEY_SIZE, key_bytes, key_text
 
@@ -66,7 +66,7 @@ def _damaged(path, reason):
 def _make(folder, path):
     """Make the file, whole and on the disk before it has its name. One that another process makes first, stays."""
     make_folder(folder)
-    part = "%s/.beacon.%s.new" % (folder, "".join(["%02x" % byte for byte in random_bytes(8)]))
+    part = part_of(path)
     old = umask(0o777 & ~_MODE)
     try:
         out = open(part, "wb")

@@ -76,24 +76,33 @@ def replace(path, text):
     _put(path, text, os.stat(path))
 
 
-def _put(path, text, facts):
+def part_of(path):
+    """The name of a file that is to take the place of this one: no name that a device may have, nor one that anybody
+    could guess. Root writes into folders that the daemon's user may write into, too, and a symbolic link put there
+    before would lead root elsewhere."""
     folder, _, name = path.rpartition("/")
-    part = folder + "/." + name + ".new"  # no name that a device may have
-    if exists(part):  # left behind, perhaps with another mode
-        os.remove(part)
+    return "%s/.%s.%s.new" % (folder, name, "".join(["%02x" % byte for byte in random_bytes(8)]))
+
+
+def _put(path, text, facts):
+    part = part_of(path)
     old = umask(0o177)
     try:
         out = open(part, "wb")
     finally:
         umask(old)
     try:
-        if facts is not None:
-            give(out, facts[4], facts[5], facts[0] & 0o777)
-        out.write(text.encode())
-        sync(out)
-    finally:
-        out.close()
-    os.rename(part, path)
+        try:
+            if facts is not None:
+                give(out, facts[4], facts[5], facts[0] & 0o777)
+            out.write(text.encode())
+            sync(out)
+        finally:
+            out.close()
+        os.rename(part, path)
+    except OSError:
+        os.remove(part)
+        raise
 
 
 # -- tokens ---------------------------------------------------------------------------------------
