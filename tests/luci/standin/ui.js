@@ -243,14 +243,18 @@ return baseclass.extend({
 		};
 	},
 
-	/* The panes are the children with data-tab and data-tab-title of the node; as there, without a server's help. */
+	/* Of nodes those with data-tab and data-tab-title. As there, a group that is drawn anew shows the tab that it showed. */
 	tabs: {
+		chosen: {},
+
 		initTabGroup(panes) {
 			panes = [ ...panes ].filter(pane => pane.dataset?.tabTitle != null);
 			if (!panes.length)
 				return;
+			const group = panes.map(pane => pane.dataset.tab).join();
 			const menu = E('ul', { 'class': 'cbi-tabmenu' });
 			const show = shown => {
+				this.chosen[group] = shown.dataset.tab;
 				for (const pane of panes) {
 					pane.dataset.tabActive = String(pane == shown);
 					pane.hidden = pane != shown;
@@ -265,7 +269,7 @@ return baseclass.extend({
 					E('a', { 'href': '#', 'click': ev => (ev.preventDefault(), show(pane)) }, [ pane.dataset.tabTitle ])
 				]));
 			panes[0].parentNode.insertBefore(menu, panes[0]);
-			show(panes.find(pane => pane.dataset.tabActive == 'true') ?? panes[0]);
+			show(panes.find(pane => pane.dataset.tab == this.chosen[group]) ?? panes[0]);
 		}
 	},
 
