@@ -46,49 +46,65 @@ def check():
         pytest.fail("record anew, by tests/lab/record-luci:\n" + "\n".join(different), pytrace=False)
 
 
+class Busy:
+    """A router with a client on each kind of path, its public server, and UCI's files of both."""
+
+    def __init__(self, make_lab, interpreter):
+        lab = self.lab = make_lab(networks=("cone", "symmetric", "cone"), clients=len(NAMES))
+        GatewayRouter(lab).start()
+        scenes.lan()
+        netns.nft("natb", BLOCKED)
+        scenes.give_token(lab)
+        scenes.give_beacon_key(lab)
+        self.files = {"network": scenes.router_network(lab, lab.clients),
+                      "wgp2p": scenes.router_wgp2p(lab, lab.clients, portmap=True), "firewall": scenes.firewall()}
+        self.files_of_server = {"network": scenes.server_network(lab, lab.clients),
+                                "wgp2p": scenes.server_wgp2p(lab, lab.clients), "firewall": scenes.firewall()}
+        self.server = scenes.daemon(lab, "pub", interpreter, self.files_of_server["wgp2p"]).start()
+        router = self.router = scenes.daemon(lab, "rem", interpreter, self.files["wgp2p"]).start()
+        router.wait_log("publisher vps: connected", 30)
+        lab.wg_set("rem", "cli4", "endpoint", f"{lab.outer('natc')}:{lab.port('cli4')}", "persistent-keepalive", 15)
+        for client, network in (("cli0", "nata"), ("cli1", "natb"), ("cli2", "natb"), ("cli4", "natc")):
+            join(lab, client, network, keepalive=25, profile="classic" if client == "cli4" else "one")
+        self.pingers = [Pinger(client, lab.tunnel("rem")) for client in ("cli0", "cli1", "cli4")]
+        for name, word in PATHS.items():
+            wait_path(router, name, word, 40)
+        wait_for(lambda: all(row["verdict"] for part in router.status()["portmaps"] for row in part["mappings"]
+                             if not row["forward"]), 40, "the mapping was looked at from outside", every=0.5)
+        wait_for(lambda: {row["name"]: row["states"][-1] for row in router.get("/history")["peers"]} == {
+            name: path[0] for name, path in PATHS.items()}, 60, "most of the time it was like that", every=1)
+
+    def stop(self):
+        for pinger in self.pingers:
+            assert pinger.replies
+            pinger.stop()
+
+
 @pytest.mark.slow
-def test_busy(make_lab, interpreter, request, check):
-    """A client on each kind of path; then what the public server says of them; then that one is gone."""
-    lab = make_lab(networks=("cone", "symmetric", "cone"), clients=len(NAMES))
-    GatewayRouter(lab).start()
-    scenes.lan()
-    netns.nft("natb", BLOCKED)
-    scenes.give_token(lab)
-    scenes.give_beacon_key(lab)
-    files = {"network": scenes.router_network(lab, lab.clients),
-             "wgp2p": scenes.router_wgp2p(lab, lab.clients, portmap=True), "firewall": scenes.firewall()}
-    of_server = {"network": scenes.server_network(lab, lab.clients),
-                 "wgp2p": scenes.server_wgp2p(lab, lab.clients), "firewall": scenes.firewall()}
-    server = scenes.daemon(lab, "pub", interpreter, of_server["wgp2p"]).start()
-    router = scenes.daemon(lab, "rem", interpreter, files["wgp2p"]).start()
-    router.wait_log("publisher vps: connected", 30)
-    lab.wg_set("rem", "cli4", "endpoint", f"{lab.outer('natc')}:{lab.port('cli4')}", "persistent-keepalive", 15)
-    for client, network in (("cli0", "nata"), ("cli1", "natb"), ("cli2", "natb"), ("cli4", "natc")):
-        join(lab, client, network, keepalive=25, profile="classic" if client == "cli4" else "one")
-    pingers = [Pinger(client, lab.tunnel("rem")) for client in ("cli0", "cli1", "cli4")]
-    for name, word in PATHS.items():
-        wait_path(router, name, word, 40)
-    wait_for(lambda: all(row["verdict"] for part in router.status()["portmaps"] for row in part["mappings"]
-                         if not row["forward"]), 40, "the mapping was looked at from outside", every=0.5)
-    wait_for(lambda: {row["name"]: row["states"][-1] for row in router.get("/history")["peers"]} == {
-        name: path[0] for name, path in PATHS.items()}, 60, "most of the time it was like that", every=1)
-    found = answers(lab, router, **files)
+def test_busy(make_lab, interpreter, check):
+    """A client on each kind of path; and what the public server says of them."""
+    busy = Busy(make_lab, interpreter)
+    found = answers(busy.lab, busy.router, **busy.files)
     peers = found["status"]["subscribers"][0]["peers"]
     assert {row["name"]: row["path"] for row in peers if row["name"] in PATHS} == PATHS
     assert found["status"]["stale_profiles"] == ["laptop"]
     check("busy", found)
-    check("publisher", answers(lab, server, **of_server))
+    check("publisher", answers(busy.lab, busy.server, **busy.files_of_server))
+    busy.stop()
 
+
+@pytest.mark.long
+def test_server_down(make_lab, interpreter, check):
+    """The public server is gone for three minutes: no session with it lives on."""
+    busy = Busy(make_lab, interpreter)
     netns.batch("pub", "ip", "link set wan down")
-    wait_path(router, "laptop", "trying", 90)
-    missed = "tunnel-down" if request.config.getoption("--slow") else "no-publisher"  # the former after three minutes
-    wait_for(lambda: missed in router.doctor(), 240, "the doctor misses the public server", every=1)
-    check("server_down", answers(lab, router, **files))
-    for pinger in pingers:
-        assert pinger.replies
-        pinger.stop()
+    wait_path(busy.router, "laptop", "trying", 120)
+    wait_for(lambda: "tunnel-down" in busy.router.doctor(), 240, "the doctor misses the public server", every=1)
+    check("server_down", answers(busy.lab, busy.router, **busy.files))
+    busy.stop()
 
 
+@pytest.mark.slow
 def test_empty(make_lab, interpreter, check):
     """A router that was just set up: first it has no token yet, then no client."""
     lab = make_lab(clients=0)
