@@ -84,6 +84,7 @@ def test_a_client_is_added_by_its_name_and_scanned(pages, tmp_path):
     assert section["public_key"] == PHONE[1]
     assert section["listen_port"] == "36906"
     assert section["profile_endpoint"] == FACTS["device"]["endpoint"]
+    assert ["client", "apply"] in [one["params"] for one in router.called("file", "exec")]
     valid(router)
 
 
@@ -203,7 +204,7 @@ def test_removing_cleans_up(pages):
     expect(dialog(page)).to_contain_text("is removed")
     assert PHONE[1] not in router.text("network") + router.text("wgp2p")
     assert len(router.sections("network", "wireguard_wg0")) == 5
-    assert row_of(page, "phone").count() == 0
+    expect(row_of(page, "phone")).to_have_count(0)
     valid(router)
 
 
