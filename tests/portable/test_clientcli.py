@@ -161,21 +161,70 @@ def test_removed_on_a_host():
     assert desk.files() == before
 
 
+def router(*peers, sections=SUBSCRIBER):
+    """A Desk whose network has these peers of wg0: (key, options as text)."""
+    desk = Desk(sections, conf=None)
+    write_private(desk.folder + "/network", NETWORK % "10.7.0.2/24" + "".join(
+        ["config wireguard_wg0\n\toption public_key '%s'\n%s" % row for row in peers]))
+    return desk
+
+
+def allowed(*networks):
+    return "".join(["\tlist allowed_ips '%s'\n" % network for network in networks])
+
+
 def test_the_running_interface_gets_what_the_configuration_has_and_keeps_the_rest():
-    desk = Desk(conf=None)
-    peer = "config wireguard_wg0\n\toption public_key '%s'\n\tlist allowed_ips '%s'\n"
-    write_private(desk.folder + "/network", NETWORK % "10.7.0.2/24" + peer % (SERVER, "10.7.0.1/32") + peer % (
-        key(5), "10.7.0.5/32") + peer % (key(6), "10.9.0.6") + peer % (key(7), "10.7.0.7/32"))
-    ours = "config peer\n\toption public_key '%s'\n\toption name '%s'\n"
-    write_private(desk.path, read_text(desk.path, 10000) + ours % (key(5), "phone") + ours % (key(6), "laptop"))
+    name = "config peer\n\toption public_key '%s'\n\toption name 'phone'\n" % key(5)
+    desk = router((SERVER, allowed("10.7.0.1/32")), (key(5), allowed("10.7.0.5/32")),
+                  (key(6), allowed("10.9.0.6") + "\toption route_allowed_ips '1'\n"), (key(7), allowed("10.9.0.7")),
+                  sections=SUBSCRIBER + name)
     desk.wireguard.peer("wg0", key(8), allowed_ips=("10.7.0.8/32",))
     out, said = desk.run("apply")
-    assert out == "" and said == "added to wg0: phone\nadded to wg0: laptop\nremoved from wg0: %s…\n" % key(8)[:8], said
+    assert out == "" and said == "".join(["added to wg0: %s\n" % who for who in (
+        "phone", key(6)[:8] + "…", key(7)[:8] + "…")]) + "removed from wg0: %s…\n" % key(8)[:8], said
     assert desk.programs.commands("wg") == [
         "wg set wg0 peer %s allowed-ips 10.7.0.5/32" % key(5), "wg set wg0 peer %s allowed-ips 10.9.0.6/32" % key(6),
-        "wg set wg0 peer %s remove" % key(8)]
-    assert desk.programs.commands("ip") == ["ip -4 route replace 10.9.0.6/32 dev wg0"]
+        "wg set wg0 peer %s allowed-ips 10.9.0.7/32" % key(7), "wg set wg0 peer %s remove" % key(8)]
+    assert desk.programs.commands("ip") == ["ip -4 route replace 10.9.0.6/32 dev wg0"], "where it is asked for"
     raises(UsageError, lambda: desk.run("apply", "phone"))
+
+
+def test_a_peer_is_taken_up_with_all_that_it_has():
+    """The public server, say, that was entered in LuCI while the interface runs."""
+    desk = router(
+        (SERVER, allowed("10.7.0.1/32", "0.0.0.0/0") + "\toption route_allowed_ips '1'\n\toption endpoint_host "
+         "'vpn.example.org'\n\toption endpoint_port '51821'\n\toption persistent_keepalive '25'\n"),
+        (key(5), allowed("10.7.0.5/32") + "\toption endpoint_host '2001:db8::5'\n\toption preshared_key '%s'\n" % (
+            key(9))))
+    desk.wireguard.add("wg0")
+    desk.run("apply")
+    assert desk.programs.ran == [
+        (["wg", "set", "wg0", "peer", SERVER, "endpoint", "vpn.example.org:51821", "persistent-keepalive", "25",
+          "allowed-ips", "10.7.0.1/32,0.0.0.0/0"], ""),
+        (["wg", "set", "wg0", "peer", key(5), "endpoint", "[2001:db8::5]:51820", "preshared-key", "/dev/stdin",
+          "allowed-ips", "10.7.0.5/32"], key(9) + "\n")], "and no default route"
+
+
+def test_a_peer_that_is_switched_off_stays_away():
+    off = "\toption disabled '1'\n"
+    desk = router((SERVER, ""), (key(5), allowed("10.7.0.5/32") + off), (key(6), off))
+    desk.wireguard.peer("wg0", key(6), allowed_ips=("10.7.0.6/32",))
+    desk.run("apply")
+    assert desk.programs.commands("wg") == ["wg set wg0 peer %s remove" % key(6)]
+
+
+def test_an_interface_that_is_down_or_another_ones_does_not_keep_others_waiting():
+    other = "config subscriber 'other'\n\toption interface '%s'\n\toption publisher '10.7.0.1'\n"
+    desk = router((SERVER, ""), (key(5), allowed("10.7.0.5/32")), sections=SUBSCRIBER + other % "vpn")
+    write_private(desk.folder + "/network", read_text(desk.folder + "/network", 10000) +
+                  "config interface 'vpn'\n\toption proto 'wireguard'\n")
+    _, said = desk.run("apply")
+    assert "added to wg0: " in said and "vpn is down: it gets its peers when it comes up\n" in said
+    write_private(desk.path, read_text(desk.path, 10000) + (other % "hand").replace("'other'", "'third'"))
+    write_private(desk.folder + "/hand.conf", CONF)
+    assert "hand is not set up by OpenWrt" in desk.refused("apply")
+    assert desk.programs.commands("wg")[-1] == "wg set wg0 peer %s allowed-ips 10.7.0.5/32" % key(5)
+    assert "switches no subscriber on" in Desk("").refused("apply")
 
 
 def test_on_a_router():

@@ -29,7 +29,7 @@ client add NAME      a new client: configured here, its profile (a secret) on st
                      must run on standard error; with --interface NAME where there are several
 client profile NAME  its profile again; --proxied or --classic: of another kind; --server: what the server must run
 client list, client remove NAME
-client apply         the running WireGuard gets the clients that UCI has, and loses others (the LuCI page does this)
+client apply         the running WireGuard gets the peers that UCI has, and loses others (the LuCI page does this)
 With add and profile, in place of what is found: --address IP, --allowed-ips NETWORK,NETWORK, --dns IP,
 --endpoint HOST:PORT, --server-endpoint HOST:PORT
 

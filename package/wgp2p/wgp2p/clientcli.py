@@ -1,5 +1,5 @@
 """The commands `wgp2p client …` of the remote device: add a client, show its profile, list and remove clients; and, for
-the LuCI page, make the running WireGuard know those that UCI has.
+the LuCI page, make the running WireGuard know the peers that UCI has.
 
 Standard output gets what is made to be used (a profile, with its private key; a list), standard error what is said
 about it.
@@ -7,15 +7,18 @@ about it.
 from . import addr, profile
 from .beaconkey import BeaconKeyError, beacon_key, beacon_of
 from .clients import (
+    ON,
     ClientError,
     Record,
     Records,
+    Uci,
     check_name,
     find_place,
     free_address,
     free_port,
     hosts,
     new_keys,
+    option_words,
     run_program,
 )
 from .exported import note
@@ -106,7 +109,8 @@ class ClientCommand:
             self._records.delete(name)
             place.remove(record)
             raise
-        self._set(record.interface, record.public_key, hosts(record.addresses), own)
+        self._set(record.interface, record.public_key, hosts(record.addresses))
+        self._routes(record.interface, hosts(record.addresses), own)
         warnings = self._reload()
         self._say("%s is a client of this device now: %s, listen port %d. Its profile is on standard output; "
                   "wgp2p client profile %s shows it again." % (name, ", ".join(record.addresses), record.listen_port,
@@ -163,21 +167,55 @@ class ClientCommand:
         return ""
 
     def _apply(self, _, options, flags):
+        problems = []
+        for interface in self._interfaces():
+            try:
+                self._take_up(interface)
+            except (ClientError, ProfileError) as error:
+                problems.append(str(error))
+        if problems:
+            raise ClientError("; ".join(problems))
+        return ""
+
+    def _take_up(self, interface):
         """netifd takes a peer that has come or gone for no change of the interface, and to set that up anew would break
         every connection. So what differs is changed here, and nothing else is touched."""
-        for interface in self._interfaces():
-            device = self._read(interface)
-            place = find_place(self._loop, self._config_path, WIREGUARD, interface)
-            own, wanted = place.networks(), place.peers()
-            for key, networks in wanted:
-                if key in self._config.peers and key not in device.peers:
-                    self._set(interface, key, profile.networks(networks), own)
-                    self._say("added to %s: %s" % (interface, self._config.name(key)))
-            for key in device.peers:
-                if key not in [peer for peer, _ in wanted]:
-                    run_program(self._loop, ["wg", "set", interface, "peer", key, "remove"])
-                    self._say("removed from %s: %s" % (interface, self._config.name(key)))
-        return ""
+        place = find_place(self._loop, self._config_path, WIREGUARD, interface)
+        if not isinstance(place, Uci):
+            raise ClientError("%s is not set up by OpenWrt: `wg syncconf` does this there" % interface)
+        try:
+            device = self._device(interface)
+        except WireGuardError as error:
+            if error.code != "missing":
+                raise ClientError(str(error))
+            self._say("%s is down: it gets its peers when it comes up" % interface)
+            return
+        own, wanted = place.networks(), set()
+        for section in place.sections():
+            key = section.get("public_key")
+            wanted.add(key)
+            if key not in device.peers:
+                self._set_section(interface, key, section, own)
+                self._say("added to %s: %s" % (interface, self._config.name(key)))
+        for key in device.peers:
+            if key not in wanted:
+                run_program(self._loop, ["wg", "set", interface, "peer", key, "remove"])
+                self._say("removed from %s: %s" % (interface, self._config.name(key)))
+
+    def _set_section(self, interface, key, section, own):
+        """Make a running peer of this section of UCI, as netifd would."""
+        more, host, secret = [], section.get("endpoint_host"), section.get("preshared_key")
+        if host:
+            more += ["endpoint", "%s:%s" % ("[%s]" % host if ":" in host else host, section.get("endpoint_port")
+                                            or "51820")]
+        if section.get("persistent_keepalive"):
+            more += ["persistent-keepalive", section.get("persistent_keepalive")]
+        if secret:
+            more += ["preshared-key", "/dev/stdin"]
+        networks = profile.networks(option_words(section.get("allowed_ips")))
+        self._set(interface, key, networks, more, secret + "\n" if secret else "")
+        if section.get("route_allowed_ips") in ON:
+            self._routes(interface, [network for network in networks if not network.endswith("/0")], own)
 
     def _say(self, text):
         self._said.append(text)
@@ -188,22 +226,28 @@ class ClientCommand:
         return [values for values in self._config.subscribers if values.interface == interface]
 
     def _interfaces(self):
-        return sorted(set([values.interface for values in self._config.subscribers]))
+        """Those of the subscribers. ClientError when there is none."""
+        known = sorted(set([values.interface for values in self._config.subscribers]))
+        if not known:
+            raise ClientError("%s switches no subscriber on: clients are added on the remote device, after it follows "
+                              "a public server" % self._config_path)
+        return known
 
     def _interface(self, options):
         known = self._interfaces()
         wanted = options.get("--interface") or (known[0] if len(known) == 1 else None)
-        if not known:
-            raise ClientError("%s switches no subscriber on: clients are added on the remote device, after it follows "
-                              "a public server" % self._config_path)
         if wanted not in known:
             raise ClientError("say which interface: --interface %s" % ", --interface ".join(known))
         return wanted
 
+    def _device(self, interface):
+        """The wgmessage.Device of the interface. WireGuardError."""
+        return read_now(self._loop, open_backend(self._loop, self._config.main.backend), interface)
+
     def _read(self, interface):
-        """The wgmessage.Device of the interface. ClientError."""
+        """As _device, with all that there is to know. ClientError."""
         try:
-            device = read_now(self._loop, open_backend(self._loop, self._config.main.backend), interface)
+            device = self._device(interface)
         except WireGuardError as error:
             raise ClientError("%s%s" % (error, "; it must be up" if error.code == "missing" else ""))
         if not device.public_key:
@@ -312,9 +356,13 @@ class ClientCommand:
     def _server_script(self, record, device):
         return profile.server_script(record.name, record.public_key, hosts(record.addresses), device.public_key)
 
-    def _set(self, interface, key, networks, own):
-        """Make the client a peer of the running interface, with routes that its own network does not give."""
-        run_program(self._loop, ["wg", "set", interface, "peer", key, "allowed-ips", ",".join(networks)])
+    def _set(self, interface, key, networks, more=(), text=""):
+        """Make this a peer of the running interface. `more`: words for wg, `text`: its standard input."""
+        words = list(more) + ["allowed-ips", ",".join(networks)]
+        run_program(self._loop, ["wg", "set", interface, "peer", key] + words, text)
+
+    def _routes(self, interface, networks, own):
+        """Routes to what the interface's own networks do not hold."""
         for network in networks:
             ip = network.partition("/")[0]
             if not _within([ip], own) and _leads_elsewhere(ip, interface):

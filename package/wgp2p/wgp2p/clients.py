@@ -14,6 +14,7 @@ from .client import words
 from .files import exists, read_text, replace, write_private
 from .wgmessage import key_bytes
 
+ON = ("1", "on", "true", "yes", "enabled")  # what OpenWrt's scripts take for a yes
 FIRST_PORT = 36906  # as in the original's profiles
 _FILE_LIMIT = 1 << 20
 _NAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
@@ -238,12 +239,17 @@ class Uci:
 
     def networks(self):
         """See above."""
-        return [_address(text) for text in _words(self._interface_section(self._interface).get("addresses"))]
+        return [_address(text) for text in option_words(self._interface_section(self._interface).get("addresses"))]
 
     def peers(self):
         """See above."""
-        return [(section.get("public_key"), _words(section.get("allowed_ips")))
+        return [(section.get("public_key"), option_words(section.get("allowed_ips")))
                 for section in self._sections("network") if section.type == self._type]
+
+    def sections(self):
+        """The sections of the peers that netifd gives the interface."""
+        return [section for section in self._sections("network") if section.type == self._type
+                and section.get("public_key") and section.get("disabled") not in ON]
 
     def lan(self):
         """See above."""
@@ -251,7 +257,7 @@ class Uci:
         if section is None:
             return []
         found = []
-        for text in _words(section.get("ipaddr")):
+        for text in option_words(section.get("ipaddr")):
             try:
                 if "/" not in text:
                     text = "%s/%d" % (text, _prefix_length(section.get("netmask") or "255.255.255.0"))
@@ -376,7 +382,7 @@ def _marks(name):
     return "\n# wgp2p client %s: begin\n" % name, "# wgp2p client %s: end\n" % name
 
 
-def _words(value):
+def option_words(value):
     """The words of a UCI option or list."""
     return value if isinstance(value, list) else (value or "").split()
 
