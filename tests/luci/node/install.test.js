@@ -277,3 +277,22 @@ test('an OpenWrt router that is no public server, or has changes of somebody, is
 
 test('a router that the server has keeps its interface and is no conflict with itself', () => within(
 	{ peers: `${KEY}\t10.7.0.2/32\n` }, there => assert.equal(there.run().code, 0)));
+
+test('networks behind the router that the server routes to it stay', () => within(
+	{ peers: `${SERVER_KEY}\t10.7.0.9/32\n${KEY}\t10.7.0.2/32 192.168.1.0/24\n` }, there => {
+		assert.equal(there.run('cabin', KEY, [ '10.7.0.2/24', 'fd00:7::2/64' ], '10.7.0.1/24').code, 0);
+		assert.ok(there.read('ran').includes(`wg set wg0 peer ${KEY} allowed-ips 10.7.0.2/32,192.168.1.0/24,fd00:7::2/128\n`));
+	}));
+
+test('a name that another one has on an OpenWrt server is refused, since its configuration would be none', () => within(OPENWRT, there => {
+	openwrt(there);
+	there.put('uci-wgp2p', `wgp2p.@peer[0].name='cabin'\nwgp2p.@peer[0].public_key='${SERVER_KEY}'\n`);
+
+	const { code, err } = there.run();
+
+	assert.equal(code, 1);
+	assert.match(err, /name cabin already/);
+	assert.doesNotMatch(there.read('ran'), /wg set|uci (batch|set|add|commit)/);
+	there.put('uci-wgp2p', `wgp2p.@peer[0].name='cabin'\nwgp2p.@peer[0].public_key='${KEY}'\n`);
+	assert.equal(there.run().code, 0);
+}));

@@ -68,12 +68,20 @@ for host in $hosts; do
     fail "The address $host belongs to another peer of $interface already. Choose another one on the router. Taken are: $(wg show "$interface" allowed-ips | cut -f 2 | tr '\\012' ' ')"
   fi
 done
-allowed=$(echo "$hosts" | tr ' ' ',')
+# What is routed to it already stays, such as a network behind it.
+routed=$(wg show "$interface" allowed-ips | grep -F "$key" | cut -f 2 | grep /)
+for host in $hosts; do
+  case " $routed " in *" $host "*) ;; *) routed="\${routed:+$routed }$host" ;; esac
+done
+allowed=$(echo "$routed" | tr ' ' ',')
 if [ -n "$openwrt" ]; then
   say() { ubus call wgp2p status | jsonfilter -e "@.$1"; }
   here="publishers[@.interface='$interface']"
   port=$(say "$here.port")
   [ -n "$port" ] || fail "On $interface this router is no public server yet: first choose that role in its own page, WireGuard P2P, Set up."
+  section=$(uci show wgp2p | grep -F ".public_key='$key'" | head -n 1 | cut -d . -f 1,2)
+  named=$(uci show wgp2p | grep -F ".name='$name'" | head -n 1 | cut -d . -f 1,2)
+  [ -z "$named" ] || [ "$named" = "$section" ] || fail "Another peer of this server has the name $name already. Choose another name for the router."
   [ -z "$(uci changes network; uci changes wgp2p)" ] || fail "Somebody has changes here that are not saved: see uci changes."
   uci show network | grep -qF ".public_key='$key'" || uci batch >/dev/null <<END
 add network wireguard_$interface
@@ -83,7 +91,6 @@ $(for host in $hosts; do echo "add_list network.@wireguard_\${interface}[-1].all
 commit network
 END
   wg set "$interface" peer "$key" allowed-ips "$allowed" || exit 1
-  section=$(uci show wgp2p | grep -F ".public_key='$key'" | head -n 1 | cut -d . -f 1,2)
   [ -n "$section" ] || section=wgp2p.$(uci add wgp2p peer)
   uci set "$section.name=$name"
   uci set "$section.public_key=$key"
