@@ -132,11 +132,24 @@ def test_a_token_is_written_in_place():
     files.write_token(path, TOKEN)
     assert mode(path) == 0o600 and files.read_token(path) == TOKEN
     chmod(path, 0o640)
-    put(path, b"x" * 200)
+    put(path, b"x" * 200 + b"\n")
     inode = os.stat(path)[1]
     files.write_token(path, TOKEN)
     assert mode(path) == 0o640 and os.stat(path)[1] == inode, "where the folder is root's, nothing else is possible"
     assert files.read_text(path, 100) == TOKEN + "\n", "and nothing is left of a longer one"
+
+
+def test_nothing_but_a_token_is_overwritten():
+    """The option token_file may name the wrong file."""
+    path = folder("token-wrong") + "/network"
+    for text in (b"config interface 'lan'\n", b"x" * 2000, b"x" * 31, b"\xff" * 40):
+        put(path, text)
+        chmod(path, 0o600)
+        assert "%s holds something that is no token" % path in str(raises(ValueError, files.write_token, path, TOKEN))
+        assert os.stat(path)[6] == len(text)
+    put(path, b"")
+    files.write_token(path, TOKEN)
+    assert files.read_token(path) == TOKEN, "what a power cut left"
 
 
 def test_what_is_not_written_as_a_token():

@@ -368,12 +368,23 @@ def test_tokens_and_keys_are_opened_to_the_group(router):
     router.path("etc/wgp2p/tokens").mkdir(parents=True)
     names = {"token": 0o660, "other": 0o660, "tokens/cabin": 0o640, "beacon.key": 0o640}
     for name in names:
-        router.path("etc/wgp2p/" + name).write_text(TOKEN)
+        router.path("etc/wgp2p/" + name).write_text("\n" + TOKEN + " \r\n\n")
         router.path("etc/wgp2p/" + name).chmod(0o600)
     done = start(router, SUBSCRIBER + "option token_file '/etc/wgp2p/other'\n")
     for name, opened in names.items():
         assert mode(router.path("etc/wgp2p/" + name)) == opened
         assert "wgp2p /etc/wgp2p/" + name in done.all("chgrp")
+
+
+@pytest.mark.parametrize("text", ["", "exit 0\n", f"{TOKEN}\nanother line\n", f"two {TOKEN}\n"])
+def test_what_is_no_token_is_not_opened(router, text):
+    """Whoever may write our configuration names the file, and the page's token is written into it."""
+    other = router.path("srv/other")
+    other.parent.mkdir(exist_ok=True)
+    other.write_text(text)
+    other.chmod(0o600)
+    done = start(router, SUBSCRIBER + "option token_file '/srv/other'\n")
+    assert mode(other) == 0o600 and done.all("log") == ["/srv/other holds no token: not used"]
 
 
 @pytest.mark.parametrize("how", ["symlink", "hardlink"])

@@ -114,8 +114,8 @@ def new_token():
 
 def write_token(path, token):
     """Put this token into a file, which keeps its owner and mode; one that is not there is made as write_private does.
-    In place: on a router it may be root's, in a folder where only root may put another one there. ValueError says in
-    words why not, without the token."""
+    In place: on a router it may be root's, in a folder where only root may put another one there. A file that holds
+    something else is left alone. ValueError says in words why not, without the token."""
     if not isinstance(token, str) or not is_token(token):
         raise ValueError("a token has 32 to 256 characters, no spaces: copy it as `wgp2p token` shows it")
     if is_symlink(path):
@@ -127,6 +127,9 @@ def write_token(path, token):
         if mode & 0o170000 != 0o100000:
             raise ValueError("the token file %s is no regular file: not written" % path)
         _check_mode(path, mode)
+        if os.stat(path)[6] and not _holds_token(path):
+            raise ValueError("the file %s holds something that is no token: not written. If it is the right one, "
+                             "delete it" % path)
         out = open(path, "wb")
         try:
             out.write((token + "\n").encode())
@@ -135,6 +138,13 @@ def write_token(path, token):
             out.close()
     except OSError as error:
         raise ValueError("cannot write the token file %s (errno %d)" % (path, error.args[0]))
+
+
+def _holds_token(path):
+    try:
+        return is_token(read_text(path, 1024).strip())
+    except ValueError:
+        return False
 
 
 def _check_mode(path, mode):
