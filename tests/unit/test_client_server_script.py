@@ -93,6 +93,22 @@ commit network
     assert server.run(shell) == (0, "") and server.read("config/network") == network
 
 
+@pytest.mark.parametrize("quote", ["'", '"', ""])
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_a_name_that_the_server_has_already(shell, quote, tmp_path):
+    """Two peers of one name are no configuration: the daemon there would not start again. So it was when a client was
+    removed on the device, and added anew."""
+    server = Server(tmp_path)
+    (server.etc / "wireguard/wg7.conf").write_text("[Interface]\n")
+    config = server.etc / "config/wgp2p"
+    config.write_text(f"config peer\n\toption name {quote}phone{quote}\n\toption public_key '{key(9)}'\n")
+    code, error = server.run(shell)
+    assert code == 1 and "Another client here has the name phone" in error
+    assert CLIENT not in server.read("wireguard/wg7.conf") and "set" not in server.log.read_text()
+    config.write_text(config.read_text().replace("phone", "phone2"))
+    assert server.run(shell) == (0, "")
+
+
 def test_somewhere_else(tmp_path):
     server = Server(tmp_path, peers="another")
     code, error = server.run(["sh"])

@@ -158,6 +158,11 @@ if [ -z "$interface" ]; then
   echo "No WireGuard here has the remote device as a peer: is this the public server?" >&2
   exit 1
 fi
+if [ -f /etc/config/wgp2p ] && ! grep -qF "$key" /etc/config/wgp2p &&
+    grep -qE "^[[:space:]]*option[[:space:]]+name[[:space:]]+['\\"]?@NAME@['\\"]?[[:space:]]*$" /etc/config/wgp2p; then
+  echo "Another client here has the name @NAME@: first take it out of WireGuard and /etc/config/wgp2p." >&2
+  exit 1
+fi
 config=/etc/wireguard/$interface.conf
 if uci -q get "network.$interface" >/dev/null 2>&1; then # OpenWrt
   if ! grep -qF "$key" /etc/config/network; then
