@@ -7,7 +7,6 @@ about it.
 from . import addr, profile
 from .beaconkey import BeaconKeyError, beacon_key, beacon_of
 from .clients import (
-    ON,
     ClientError,
     Record,
     Records,
@@ -21,6 +20,7 @@ from .clients import (
     option_words,
     run_program,
 )
+from .config import ON
 from .exported import note
 from .links import route
 from .outside import OPEN, OPEN_HERE

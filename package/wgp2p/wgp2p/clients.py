@@ -11,10 +11,10 @@ import os
 
 from . import addr, process, uci
 from .client import words
+from .config import ON
 from .files import exists, read_text, replace, write_private
 from .wgmessage import key_bytes
 
-ON = ("1", "on", "true", "yes", "enabled")  # what OpenWrt's scripts take for a yes
 FIRST_PORT = 36906  # as in the original's profiles
 _FILE_LIMIT = 1 << 20
 _NAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"

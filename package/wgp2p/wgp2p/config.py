@@ -38,8 +38,11 @@ class Problem:
 
 # -- types: text in, value out, ValueError with words ----------------------------------------------
 
+ON = ("1", "on", "true", "yes", "enabled")  # as OpenWrt's scripts have it
+
+
 def _boolean(text):
-    if text in ("1", "on", "true", "yes", "enabled"):
+    if text in ON:
         return True
     if text in ("0", "off", "false", "no", "disabled"):
         return False
