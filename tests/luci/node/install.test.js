@@ -296,3 +296,11 @@ test('a name that another one has on an OpenWrt server is refused, since its con
 	there.put('uci-wgp2p', `wgp2p.@peer[0].name='cabin'\nwgp2p.@peer[0].public_key='${KEY}'\n`);
 	assert.equal(there.run().code, 0);
 }));
+
+test('a VPN that all of the server’s own traffic takes is not the tunnel', () => within({ peers: `${SERVER_KEY}\t0.0.0.0/0 ::/0\n` }, there => {
+	const { code, err } = there.run();
+
+	assert.equal(code, 1);
+	assert.match(err, /No tunnel of this server holds/);
+	assert.doesNotMatch(there.read('ran'), /wg set|install/);
+}));

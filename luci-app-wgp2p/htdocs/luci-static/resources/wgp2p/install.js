@@ -54,7 +54,9 @@ if [ -z "$interface" ]; then
   for host in $hosts; do
     found=$(ip -o route get "\${host%/*}" 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p')
     for word in $(wg show interfaces); do
-      if [ "$word" = "$found" ]; then interface=$word; fi
+      [ "$word" = "$found" ] || continue
+      # A VPN that any address leads to is not it.
+      wg show "$word" allowed-ips | tr '\\011 ' '\\012\\012' | grep -qxF -e 0.0.0.0/0 -e ::/0 || interface=$word
     done
   done
 fi
