@@ -1,78 +1,105 @@
 'use strict';
 'require baseclass';
-'require wgp2p.addresses as addresses';
 
-/* Pure: no DOM, no rpc. The peers of WireGuard's interfaces beside what wgp2p's configuration says of them.
+/* Pure: no DOM, no rpc. The WireGuard peers of the interfaces that wgp2p takes care of, each with the `peer` section
+ * that wgp2p has for it, and what is to be changed when one of its options is set.
  *
- * A peer needs no section of wgp2p: it gets one with the first thing that is said of it. */
+ * `network` and `wgp2p` are all sections of these files, as uci.sections() gives them. A peer needs no section: the
+ * first option that is set makes one, and with the last one that is taken away it goes. A change is one of
+ *   {op: 'add', values}, {op: 'set', section, option, value}, {op: 'unset', section, option}, {op: 'remove', section},
+ * all of `peer` sections in wgp2p, to be made in this order. */
 
-const OPTIONS = [ 'name', 'exclude', 'path', 'keepalive', 'device', 'client' ];
-const ON = /^(1|on|true|yes|enabled)$/i;
-const TYPE = 'wireguard_';
-const LONGEST_NAME = 64;
+const ROLES = [ 'subscriber', 'publisher' ];
 
-/* A name as the daemon takes it, or none. */
-function nameOf(description) {
-	const name = (description ?? '').trim();
+const words = value => Array.isArray(value) ? value : value ? [ value ] : [];
+const peersOf = wgp2p => wgp2p.filter(section => section['.type'] == 'peer');
+const sectionOf = (wgp2p, key) => peersOf(wgp2p).find(section => section.public_key == key) ?? null;
+const optionsOf = section => Object.keys(section).filter(name => !name.startsWith('.') && name != 'public_key');
 
-	return name.length <= LONGEST_NAME && !/\p{C}/u.test(name) ? name : '';
-}
+/* A section that has nothing but the key is needed where a device's list names its key. */
+const listed = (wgp2p, key) => peersOf(wgp2p).some(section => words(section.client).includes(key));
 
 return baseclass.extend({
-	OPTIONS,
-
-	/** The WireGuard interfaces of /etc/config/network, by name. */
-	interfaces(network) {
-		return network.filter(section => section['.type'] == 'interface' && section.proto == 'wireguard')
-			.map(section => section['.name']);
+	/** The interfaces that sections of wgp2p name, switched off or not. */
+	interfaces(wgp2p) {
+		return [ ...new Set(wgp2p.filter(section => ROLES.includes(section['.type']) && section.interface)
+			.map(section => section.interface)) ];
 	},
 
-	/** Every peer, each once, those that only wgp2p knows last.
-	 * @param {object[]} network its sections, @param {object[]} wgp2p its sections, both as uci.sections() gives them
-	 * @returns {object[]} `id` (of the section of wgp2p, or one that no section has), `key`, `label` (for people),
-	 * `interface` ('' where WireGuard has none such), `section` (null: none yet), `name` (for a new section), `values`
-	 * {option: value} */
-	join(network, wgp2p) {
+	/** Every peer of these interfaces, and then those that have a section alone. @returns {Array<object>} `id`: good for
+	 * the id of a node, and the same as long as the key is; `key`; `shown`: what to call it, by its description in network;
+	 * `interface`: '' where no interface has it; `section`: wgp2p's, or null. */
+	rows(network, wgp2p) {
 		const rows = new Map();
-		const ours = wgp2p.filter(section => section['.type'] == 'peer');
-		const add = (key, label, wg) => {
-			const section = ours.find(one => one.public_key == key);
+		const put = (key, shown, interfaceName) => key && !rows.has(key) && rows.set(key, { key, id: this.id(key),
+			shown: shown || `${key.slice(0, 8)}…`, interface: interfaceName, section: sectionOf(wgp2p, key) });
 
-			if (rows.has(key))
-				return;
-			rows.set(key, { id: section?.['.name'] ?? `new${rows.size}`, key, interface: wg, section: section?.['.name'] ?? null,
-				label: section?.name || label || key.slice(0, 8), name: nameOf(label),
-				values: Object.fromEntries(OPTIONS.map(option => [ option, section?.[option] ?? null ])) });
-		};
+		for (const name of this.interfaces(wgp2p))
+			for (const peer of network.filter(section => section['.type'] == `wireguard_${name}`))
+				put(peer.public_key, peer.description || sectionOf(wgp2p, peer.public_key)?.name, name);
+		for (const section of peersOf(wgp2p))
+			put(section.public_key, section.name, '');
 
-		for (const wg of this.interfaces(network))
-			for (const peer of network.filter(section => section['.type'] == TYPE + wg))
-				if (addresses.isKey(peer.public_key))
-					add(peer.public_key, peer.description, wg);
-		for (const section of ours)
-			add(section.public_key ?? '', section.name, '');
-
-		return Array.from(rows.values());
+		return [ ...rows.values() ];
 	},
 
-	/** What a section for a peer that has none yet begins with. The name is left out where another peer has it.
-	 * @returns {object} {option: value} */
-	beginning(row, rows) {
-		const taken = rows.some(other => other.key != row.key && other.values.name == row.name);
-
-		return { public_key: row.key, ...(row.name && !taken ? { name: row.name } : {}) };
+	/** A public key in letters that an id may have. */
+	id(key) {
+		return `peer_${key.replace(/[^A-Za-z0-9]/g, letter => `_${letter.charCodeAt(0)}_`)}`;
 	},
 
-	/** Names or keys of the sections that have a token in the configuration itself, where the browser gets it.
-	 * @returns {string[]} as the daemon calls them */
-	withToken(wgp2p) {
-		return this.subscribers(wgp2p).filter(one => one.token).map(one => one.label);
+	/** The keys of what a device's `client` list names. A name that no section has stays as it is. */
+	clients(wgp2p, section) {
+		return words(section?.client).map(one => peersOf(wgp2p).find(peer => peer.name == one)?.public_key ?? one);
 	},
 
-	/** The sections of public servers that are followed: [{label, token, enabled}]. */
-	subscribers(wgp2p) {
-		return wgp2p.filter(section => section['.type'] == 'subscriber').map((section, index) => ({
-			label: section['.anonymous'] ? `@subscriber[${index}]` : section['.name'], token: Boolean(section.token),
-			enabled: section.enabled == null || ON.test(section.enabled) }));
+	/** What has to change when this option of the peer with this key becomes `value`: text, an array of texts (of keys,
+	 * for `client`), or null for none. Lists that name the peer follow a new name. */
+	changes(wgp2p, key, option, value) {
+		const section = sectionOf(wgp2p, key);
+		const changes = [];
+
+		if (value == null || value.length == 0) {
+			if (section?.[option] == null)
+				return [];
+			if (option == 'name')
+				changes.push(...this.renamed(wgp2p, section.name, key));
+
+			const bare = optionsOf(section).every(name => name == option);
+
+			if (bare && !changes.length && !listed(wgp2p, key))
+				return [ { op: 'remove', section: section['.name'] } ];
+
+			return [ ...changes, { op: 'unset', section: section['.name'], option } ];
+		}
+		if (option == 'client')
+			for (const client of value.filter(client => client != key && !sectionOf(wgp2p, client)))
+				changes.push({ op: 'add', values: { public_key: client } });
+		if (!section)
+			return [ ...changes, { op: 'add', values: { public_key: key, [option]: value } } ];
+		if (option == 'name' && section.name)
+			changes.push(...this.renamed(wgp2p, section.name, value));
+
+		return [ ...changes, { op: 'set', section: section['.name'], option, value } ];
+	},
+
+	/** The `client` lists that name a peer `before`, with what it is called from now on. */
+	renamed(wgp2p, before, after) {
+		return before == after ? [] : peersOf(wgp2p).filter(section => words(section.client).includes(before))
+			.map(section => ({ op: 'set', section: section['.name'], option: 'client',
+				value: words(section.client).map(one => one == before ? after : one) }));
+	},
+
+	/** Why a peer cannot have this name, or null. `others`: the names that the others have. `device`: its token is filed
+	 * under the name. */
+	nameProblem(name, device, others) {
+		if (!name)
+			return device ? _('A remote device needs a name: its token is filed under it.') : null;
+		if ([ ...name ].length > 64 || name != name.trim() || /\p{C}/u.test(name))
+			return _('A name has 1 to 64 printable characters, and no space at either end.');
+		if (device && (name.includes('/') || name.startsWith('.')))
+			return _('The name of a remote device has no “/” and does not begin with a dot.');
+
+		return others.includes(name) ? _('Another peer has this name already.') : null;
 	}
 });
