@@ -70,7 +70,8 @@ const AbstractValue = Node.extend({
 	},
 	getUIElement(section_id) {
 		const node = this.map.root?.querySelector(`#${CSS.escape(this.cbid(section_id))}`);
-		return node ? dom.findClassInstance(node) : null;
+		const found = node ? dom.findClassInstance(node) : null;
+		return found?.getValue ? found : null; // of what is no widget it is the map
 	},
 	formvalue(section_id) {
 		return this.getUIElement(section_id)?.getValue() ?? null;

@@ -5,154 +5,124 @@
 'require view';
 'require wgp2p.backend as backend';
 'require wgp2p.draw as draw';
-'require wgp2p.options as options';
-'require wgp2p.peers as peers';
+'require wgp2p.fields as fields';
+'require wgp2p.peertable as peertable';
 
-const CONFIGS = [ 'wgp2p', 'network' ];
-const KINDS = { flag: form.Flag, choice: form.ListValue, interface: form.ListValue, list: form.DynamicList, value: form.Value };
+/* The page “Settings”: every option of /etc/config/wgp2p, as docs/config.md has them. */
 
-/* Adds a field to a section of the form. */
-function field(section, given, interfaces) {
-	const option = section.option(KINDS[given.kind], given.name, given.title, given.help);
+const readonly = !L.hasViewPermission() || null;
 
-	if (given.kind == 'interface') {
-		if (given.optional)
-			option.value('', _('none'));
-		interfaces.forEach(name => option.value(name));
-	}
-	for (const [ value, words ] of Object.entries(given.values ?? {}))
-		option.value(value, words);
-	option.datatype = given.datatype;
-	option.placeholder = given.hint;
-	option.rmempty = !(given.needed || given.kind == 'interface' && !given.optional);
-	if (given.initial != null)
-		option.default = given.initial;
-	if (given.validate)
-		option.validate = (_id, value) => value === '' || [].concat(value).map(given.validate).find(said => said !== true) || true;
-
-	return option;
+/* Text that is only shown. */
+function say(section, name, title, draws) {
+	section.option(form.DummyValue, name, title).renderWidget = draws;
 }
 
-function sections(map, type, title, about, more) {
-	const section = map.section(form.TypedSection, type, title, about);
+function general(map, main) {
+	const section = map.section(form.NamedSection, main, 'wgp2p', _('General'));
 
-	return Object.assign(section, more);
+	fields.flag(section, 'enabled', '1', _('Switched on'), _('Without this wgp2p does nothing, and opens nothing.'));
+	fields.flag(section, 'open_port', '1', _('Open the WireGuard port'), _('The firewall lets WireGuard in from the internet. On a public server it also lets remote devices ask through the tunnel.'));
+	fields.flag(section, 'preserve_port', '1', _('Keep the WireGuard port'), _('WireGuard leaves this router with its own port number, so that clients find it where the public server sees it.'));
+	fields.put(section, form.DynamicList, 'preserve', _('Keep these ports, too'), _('UDP ports of WireGuard devices in the LAN that leave with their own number as well. Needs “Keep the WireGuard port”.'), fields.port);
+	fields.flag(section, 'at_home', '1', _('Clients at home'), _('A client in this router’s own LAN, which sends to the public address, is sent to the router itself.'));
+	fields.put(section, form.DynamicList, 'wan', _('Devices to the internet'), _('Network devices such as eth1 or pppoe-wan. None: the one through which the public server is reached.'), { ...fields.device, placeholder: 'eth1' });
+	fields.choice(section, 'sweep', [ [ 'block', _('the likely ports') ], [ 'full', _('the likely ports, then all others, slowly') ], [ 'off', _('no') ] ], _('Search for ports'), _('Some mobile networks give a client a new port for each destination. wgp2p can reach such a client by trying the ports that it may have.'));
+	fields.choice(section, 'log_level', [ [ 'info', _('information') ], [ 'error', _('errors') ], [ 'warning', _('warnings') ], [ 'debug', _('everything') ] ], _('System log'), _('What wgp2p writes into the system log, and what is more serious than that.'));
+}
+
+/* The field for a token, which goes to the daemon and nowhere else. */
+function token(section, id) {
+	const all = uci.sections('wgp2p', 'subscriber');
+	const own = uci.get('wgp2p', id);
+	const label = own['.anonymous'] ? `@subscriber[${all.findIndex(one => one['.name'] == id)}]` : id;
+	const said = E('div', { 'role': 'status' });
+	const field = E('input', { 'type': 'password', 'class': 'cbi-input-text', 'autocomplete': 'off', 'aria-label': _('Token'), 'disabled': readonly });
+	const send = async () => {
+		const typed = field.value.trim();
+
+		field.value = '';
+		try {
+			await backend.token(all.length == 1 ? '' : label, typed);
+			draw.setText(said, _('The router has the token now.'));
+		}
+		catch (error) {
+			draw.setText(said, error.message);
+		}
+	};
+
+	return E('div', {}, [
+		field, ' ', E('button', { 'class': 'btn cbi-button', 'type': 'button', 'disabled': readonly, 'click': ui.createHandlerFn(this, send) }, [ _('Send to the router') ]), said,
+		own.token ? draw.notice('warning', _('The token stands in /etc/config/wgp2p, where everybody can read it who may read the configuration. Take the line “option token” out of that file, apply it, and then type the token here.')) : ''
+	]);
+}
+
+function subscribers(map) {
+	const section = map.section(form.TypedSection, 'subscriber', _('Public servers'), _('The public servers that this router asks where its clients are. Give each a name.'));
+
+	section.addremove = true;
+	fields.flag(section, 'enabled', '1', _('Switched on'));
+	fields.wireguard(section, _('The tunnel through which the public server is reached, and whose clients are taken care of.'), true);
+	fields.put(section, form.Value, 'publisher', _('Address in the tunnel'), _('The public server’s own address in the tunnel.'), { datatype: 'ipaddr', placeholder: '10.7.0.1', rmempty: false });
+	fields.put(section, form.Value, 'port', _('Port'), _('The TCP port at which it answers.'), { ...fields.port, placeholder: '8080' });
+	say(section, '_token', _('Token'), id => token(section, id));
+	fields.put(section, form.Value, 'token_file', _('File with the token'), _('Empty: the file “token” in the folder for what is kept. Two public servers need two files.'), { ...fields.path, placeholder: '/etc/wgp2p/token' });
+	fields.put(section, form.Value, 'server_host', _('Name of the public server'), _('Where its address changes: the name that is looked up again when the server is out of reach.'), { datatype: 'host', placeholder: 'vpn.example.org' });
+	fields.put(section, form.Value, 'keepalive', _('Keepalive'), _('Seconds between two signs of life to clients that are online.'), { ...fields.whole(1, 120), placeholder: '25' });
+	fields.put(section, form.Value, 'stale_after', _('Offline after'), _('Seconds without a sign of life, after which a client counts as offline. WireGuard itself gives one every 120 seconds.'), { ...fields.whole(125, 86400), placeholder: '180' });
+}
+
+function publishers(map) {
+	const section = map.section(form.TypedSection, 'publisher', _('This is a public server'), _('Only where this machine has a public address: for each tunnel whose peers it tells remote devices about.'));
+
+	section.addremove = section.anonymous = true;
+	fields.flag(section, 'enabled', '1', _('Switched on'));
+	fields.wireguard(section, _('The tunnel whose peers are told to remote devices.'), true);
+	fields.put(section, form.DynamicList, 'address', _('Own addresses'), _('Where it answers, in the tunnel only. None: at every address of the interface.'), { datatype: 'ipaddr' });
+	fields.put(section, form.Value, 'port', _('Port'), _('The TCP port at which it answers.'), { ...fields.port, placeholder: '8080' });
+	fields.flag(section, 'relay', '1', _('Relay'), _('Passes encrypted packets on between remote devices and their clients where no direct path exists. One tunnel of a machine can do so.'));
+	fields.put(section, form.Value, 'relay_limit', _('Limit of the relay'), _('Mbit/s between one device and one client, in each direction. 0: no limit.'), { ...fields.whole(0, 10000), placeholder: '0' });
+}
+
+function portmaps(map) {
+	const section = map.section(form.TypedSection, 'portmap', _('Port mapping'), _('Where this router is behind another one: has that one let the WireGuard port through.'));
+
+	section.addremove = section.anonymous = true;
+	fields.flag(section, 'enabled', '0', _('Switched on'));
+	fields.wireguard(section, _('Whose port is mapped. None: only the forwards below.'), false);
+	fields.choice(section, 'protocol', [ [ 'auto', _('automatic') ], [ 'pcp', 'PCP' ], [ 'natpmp', 'NAT-PMP' ], [ 'upnp', 'UPnP' ] ], _('Protocol'), _('How the other router is asked. Automatic tries one after another.'));
+	fields.put(section, form.Value, 'gateway', _('The other router'), _('Its IPv4 address. Empty: the next one on the way to the public server.'), { datatype: 'ip4addr', placeholder: '192.168.0.1' });
+	fields.put(section, form.Value, 'lifetime', _('Lifetime'), _('For how many seconds a mapping is asked for. It is renewed at half of that.'), { ...fields.whole(120, 86400), placeholder: '7200' });
+	fields.put(section, form.DynamicList, 'forward', _('Forwards'), _('For WireGuard devices in the LAN: the port outside, the device’s address, and its port if that is another one.'), { ...fields.forward, placeholder: '51821:192.168.1.20:51820' });
+}
+
+function advanced(map, main) {
+	const section = map.section(form.NamedSection, main, 'advanced', _('Advanced')); // the tab's name; the section is known by its own
+
+	fields.choice(section, 'backend', [ [ 'auto', _('automatic') ], [ 'netlink', _('the kernel') ], [ 'uapi', _('a userspace WireGuard') ], [ 'tool', _('the program wg') ] ], _('Talk to WireGuard by'), _('A change takes effect when the service is started again.'));
+	fields.put(section, form.Value, 'keep_dir', _('Folder for what is kept'), _('Tokens, and what must survive a reboot.'), { ...fields.path, placeholder: '/etc/wgp2p' });
+	fields.put(section, form.Value, 'state_dir', _('Folder for what may be lost'), _('Should be in memory. A change takes effect when the service is started again.'), { ...fields.path, placeholder: '/var/run/wgp2p' });
+	fields.put(section, form.Value, 'sweep_rate', _('Search: packets a second'), _('At most, to all clients together.'), { ...fields.whole(10, 10000), placeholder: '1000' });
+	fields.put(section, form.Value, 'sweep_entries', _('Search: open ports'), _('The most ports that are open at once, to all clients together. Each is held for 30 seconds by the NAT in front of this router.'), { ...fields.whole(64, 16384), placeholder: '2048' });
+	fields.put(section, form.Value, 'sweep_share', _('Search: share of the connection table'), _('Percent. The search does not fill this router’s own table beyond this.'), { ...fields.whole(1, 90), placeholder: '50' });
+	say(section, '_hooks', _('Scripts'), () => E('div', {}, [ _('Scripts that are to run when the public address changes go into /etc/hotplug.d/wgp2p/ on this router, by SSH: they cannot be changed here.') ]));
 }
 
 return view.extend({
-	async load() {
-		await Promise.all(CONFIGS.map(config => uci.load(config)));
-		if (!uci.sections('wgp2p', 'wgp2p').length)
-			uci.add('wgp2p', 'wgp2p', 'main');
-	},
+	load: () => uci.load([ 'wgp2p', 'network' ]),
 
 	render() {
-		const network = uci.sections('network'), wgp2p = uci.sections('wgp2p');
-		const interfaces = this.interfaces(network, wgp2p);
-		const map = new form.Map('wgp2p', _('Settings'), _('All options of /etc/config/wgp2p. A change takes effect with “Save & Apply”, and no path is dropped for it.'));
-		const all = (section, list) => list.forEach(given => field(section, given, interfaces));
+		const map = new form.Map('wgp2p', _('WireGuard P2P: Settings'), _('What is left empty has the value shown in grey.'));
+		const main = uci.sections('wgp2p', 'wgp2p')[0]?.['.name'] ?? uci.add('wgp2p', 'wgp2p', 'main');
 
 		map.tabbed = true;
-		all(sections(map, 'wgp2p', _('General'), null, { anonymous: true }), options.general);
-		all(sections(map, 'subscriber', _('Public servers'), _('For a router that is to be reached: the public servers that it follows. Usually one.'),
-			{ addremove: true }), options.subscriber);
-		all(sections(map, 'publisher', _('This is a public server'), _('For a router with a public address that helps others.'),
-			{ addremove: true }), options.publisher);
-		this.peers(map, network, wgp2p);
-		all(sections(map, 'portmap', _('Port mapping'), _('For a router behind another router. Profiles then lead to the mapped port, and a client connects directly from more networks.'),
-			{ addremove: true, anonymous: true }), options.portmap);
-		all(sections(map, 'wgp2p', _('Advanced'), null, { anonymous: true }), options.advanced);
+		map.readonly = readonly;
+		general(map, main);
+		subscribers(map);
+		publishers(map);
+		peertable.add(map);
+		portmaps(map);
+		advanced(map, main);
 
-		return map.render().then(node => E('div', {}, [ node, ...this.tokens(wgp2p), ...this.hooks() ]));
-	},
-
-	/* Those that there are, and those that are named and missing: a field must not take another one in silence. */
-	interfaces(network, wgp2p) {
-		return Array.from(new Set([ ...peers.interfaces(network), ...wgp2p.map(section => section.interface).filter(name => name) ]));
-	},
-
-	peers(map, network, wgp2p) {
-		const rows = peers.join(network, wgp2p);
-		const section = map.section(form.TableSection, 'peer', _('Peers'),
-			_('The peers of the WireGuard interfaces. One that is left alone keeps the endpoint and keepalive that it has.'));
-		const row = id => rows.find(one => one.id == id);
-		const list = wgp2p.some(one => one['.type'] == 'publisher') ? [ ...options.peer, ...options.device ] : options.peer;
-		const label = section.option(form.DummyValue, '_peer', _('Peer'));
-
-		section.anonymous = true;
-		section.cfgsections = () => rows.map(one => one.id);
-		label.load = id => row(id).key;
-		label.renderWidget = id => E('div', {}, [ draw.text(row(id).label), E('br'), E('small', {}, [
-			row(id).interface ? draw.text(row(id).interface) : _('not in WireGuard') ]) ]);
-		label.write = label.remove = () => null;
-		for (const given of list) {
-			const option = field(section, given, []);
-
-			option.load = id => row(id).values[given.name];
-			option.write = (id, value) => uci.set('wgp2p', this.sectionOf(row(id), rows), given.name, value);
-			option.remove = id => row(id).section && uci.unset('wgp2p', row(id).section, given.name);
-		}
-	},
-
-	/* The section of a peer, made when it has none. */
-	sectionOf(row, rows) {
-		if (!row.section) {
-			row.section = uci.add('wgp2p', 'peer');
-			for (const [ option, value ] of Object.entries(peers.beginning(row, rows)))
-				uci.set('wgp2p', row.section, option, value);
-		}
-
-		return row.section;
-	},
-
-	/* -- tokens: handed over, never loaded ------------------------------------------------------------------------- */
-
-	tokens(wgp2p) {
-		const servers = peers.subscribers(wgp2p).filter(one => one.enabled && !one.token);
-		const open = peers.withToken(wgp2p);
-		const warning = open.length ? [ draw.notice('warning', _('A token stands in /etc/config/wgp2p itself, section %s, where every page of LuCI can read it. Take the option “token” out there, and give the token here.')
-			.format(open.join(', '))) ] : [];
-
-		if (!servers.length && !open.length)
-			return [];
-
-		return [ E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ _('Tokens') ]),
-			E('div', { 'class': 'cbi-section-descr' }, [ _('A token is what “wgp2p token NAME” shows on the public server. It goes into a file of this router, takes effect at once, and is never shown again.') ]),
-			...warning, ...servers.map(one => this.token(one.label)) ]) ];
-	},
-
-	token(label) {
-		const input = E('input', { 'type': 'password', 'class': 'cbi-input-text', 'name': `token-${label}`, 'autocomplete': 'off',
-			'aria-label': _('Token'), 'disabled': this.readonly() });
-		const said = E('em', {}, []);
-		const give = async () => {
-			const token = input.value.trim();
-
-			draw.setText(said, '');
-			if (token == '')
-				return draw.setText(said, _('Paste the token first.'));
-			try {
-				await backend.token(label, token);
-				input.value = '';
-				draw.setText(said, _('The service has it.'));
-			}
-			catch (error) {
-				draw.failure(error);
-			}
-		};
-
-		return E('div', { 'class': 'cbi-value' }, [
-			E('label', { 'class': 'cbi-value-title' }, [ draw.text(label) ]),
-			E('div', { 'class': 'cbi-value-field' }, [ input, ' ', E('button', { 'class': 'btn cbi-button cbi-button-apply',
-				'disabled': this.readonly(), 'click': ui.createHandlerFn(this, give) }, [ _('Hand over') ]), ' ', said ]) ]);
-	},
-
-	hooks() {
-		return [ E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ _('Scripts of your own') ]),
-			E('div', { 'class': 'cbi-section-descr' }, [ _('Every script in /etc/hotplug.d/wgp2p/ is run when the public address of this router changes, or a mapped port: for dynamic DNS, for example. They are put there by ssh; the documentation has examples.') ]) ]) ];
-	},
-
-	readonly() {
-		return !L.hasViewPermission() || null;
+		return map.render();
 	}
 });
