@@ -201,7 +201,7 @@ def test_a_peer_is_taken_up_with_all_that_it_has():
     assert desk.programs.ran == [
         (["wg", "set", "wg0", "peer", SERVER, "endpoint", "vpn.example.org:51821", "persistent-keepalive", "25",
           "allowed-ips", "10.7.0.1/32,0.0.0.0/0"], ""),
-        (["wg", "set", "wg0", "peer", key(5), "endpoint", "[2001:db8::5]:51820", "preshared-key", "/dev/stdin",
+        (["wg", "set", "wg0", "peer", key(5), "endpoint", "[2001:db8::5]:51820", "preshared-key", "/proc/self/fd/0",
           "allowed-ips", "10.7.0.5/32"], key(9) + "\n")], "and no default route"
 
 

@@ -211,7 +211,7 @@ class ClientCommand:
         if section.get("persistent_keepalive"):
             more += ["persistent-keepalive", section.get("persistent_keepalive")]
         if secret:
-            more += ["preshared-key", "/dev/stdin"]
+            more += ["preshared-key", "/proc/self/fd/0"]  # a router may have no /dev/stdin
         networks = profile.networks(option_words(section.get("allowed_ips")))
         self._set(interface, key, networks, more, secret + "\n" if secret else "")
         if section.get("route_allowed_ips") in ON:
