@@ -25,7 +25,7 @@ function general(map, main) {
 	fields.flag(section, 'preserve_port', '1', _('Keep the WireGuard port'), _('WireGuard leaves this router with its own port number, so that clients find it where the public server sees it.'));
 	fields.put(section, form.DynamicList, 'preserve', _('Keep these ports, too'), _('UDP ports of WireGuard devices in the LAN that leave with their own number as well. Needs “Keep the WireGuard port”.'), fields.port);
 	fields.flag(section, 'at_home', '1', _('Clients at home'), _('A client in this router’s own LAN, which sends to the public address, is sent to the router itself.'));
-	fields.put(section, form.DynamicList, 'wan', _('Devices to the internet'), _('Network devices such as eth1 or pppoe-wan. None: the one through which the public server is reached.'), { ...fields.device, placeholder: 'eth1' });
+	fields.put(section, form.DynamicList, 'wan', _('Devices to the internet'), _('Network devices such as eth1 or pppoe-wan. None: the one through which the public server is reached.'), fields.device);
 	fields.choice(section, 'sweep', [ [ 'block', _('the likely ports') ], [ 'full', _('the likely ports, then all others, slowly') ], [ 'off', _('no') ] ], _('Search for ports'), _('Some mobile networks give a client a new port for each destination. wgp2p can reach such a client by trying the ports that it may have.'));
 	fields.choice(section, 'log_level', [ [ 'info', _('information') ], [ 'error', _('errors') ], [ 'warning', _('warnings') ], [ 'debug', _('everything') ] ], _('System log'), _('What wgp2p writes into the system log, and what is more serious than that.'));
 }
@@ -62,11 +62,11 @@ function subscribers(map) {
 	section.addremove = true;
 	fields.flag(section, 'enabled', '1', _('Switched on'));
 	fields.wireguard(section, _('The tunnel through which the public server is reached, and whose clients are taken care of.'), true);
-	fields.put(section, form.Value, 'publisher', _('Address in the tunnel'), _('The public server’s own address in the tunnel.'), { datatype: 'ipaddr', placeholder: '10.7.0.1', rmempty: false });
+	fields.put(section, form.Value, 'publisher', _('Address in the tunnel'), _('The public server’s own address in the tunnel, such as 10.7.0.1.'), { datatype: 'ipaddr', rmempty: false });
 	fields.put(section, form.Value, 'port', _('Port'), _('The TCP port at which it answers.'), { ...fields.port, placeholder: '8080' });
 	say(section, '_token', _('Token'), id => token(section, id));
 	fields.put(section, form.Value, 'token_file', _('File with the token'), _('Empty: the file “token” in the folder for what is kept. Two public servers need two files.'), { ...fields.path, placeholder: '/etc/wgp2p/token' });
-	fields.put(section, form.Value, 'server_host', _('Name of the public server'), _('Where its address changes: the name that is looked up again when the server is out of reach.'), { datatype: 'host', placeholder: 'vpn.example.org' });
+	fields.put(section, form.Value, 'server_host', _('Name of the public server'), _('Where its address changes: the name that is looked up again when the server is out of reach, such as vpn.example.org.'), { datatype: 'host' });
 	fields.put(section, form.Value, 'keepalive', _('Keepalive'), _('Seconds between two signs of life to clients that are online.'), { ...fields.whole(1, 120), placeholder: '25' });
 	fields.put(section, form.Value, 'stale_after', _('Offline after'), _('Seconds without a sign of life, after which a client counts as offline. WireGuard itself gives one every 120 seconds.'), { ...fields.whole(125, 86400), placeholder: '180' });
 }
@@ -90,9 +90,9 @@ function portmaps(map) {
 	fields.flag(section, 'enabled', '0', _('Switched on'));
 	fields.wireguard(section, _('Whose port is mapped. None: only the forwards below.'), false);
 	fields.choice(section, 'protocol', [ [ 'auto', _('automatic') ], [ 'pcp', 'PCP' ], [ 'natpmp', 'NAT-PMP' ], [ 'upnp', 'UPnP' ] ], _('Protocol'), _('How the other router is asked. Automatic tries one after another.'));
-	fields.put(section, form.Value, 'gateway', _('The other router'), _('Its IPv4 address. Empty: the next one on the way to the public server.'), { datatype: 'ip4addr', placeholder: '192.168.0.1' });
+	fields.put(section, form.Value, 'gateway', _('The other router'), _('Its IPv4 address. Empty: the next one on the way to the public server.'), { datatype: 'ip4addr' });
 	fields.put(section, form.Value, 'lifetime', _('Lifetime'), _('For how many seconds a mapping is asked for. It is renewed at half of that.'), { ...fields.whole(120, 86400), placeholder: '7200' });
-	fields.put(section, form.DynamicList, 'forward', _('Forwards'), _('For WireGuard devices in the LAN: the port outside, the device’s address, and its port if that is another one.'), { ...fields.forward, placeholder: '51821:192.168.1.20:51820' });
+	fields.put(section, form.DynamicList, 'forward', _('Forwards'), _('For WireGuard devices in the LAN: the port outside, the device’s address, and its port if that is another one, such as 51821:192.168.1.20:51820.'), fields.forward);
 }
 
 function advanced(map, main) {
