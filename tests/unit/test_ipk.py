@@ -209,7 +209,8 @@ def test_same_bytes_elsewhere(ipk, tmp_path):
 def test_dates(ipk, tmp_path, monkeypatch):
     assert {member.mtime for part in (ipk.whole, ipk.data, ipk.control) for member, _ in part.values()} == {EPOCH}
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
-    shutil.copytree(PROJECT, tmp_path / "tree", ignore=lambda folder, names: set(names) - {"package", "files", "luci-app-wgp2p"} if
+    sources = {"package", "files", "luci-app-wgp2p"}
+    shutil.copytree(PROJECT, tmp_path / "tree", ignore=lambda folder, names: set(names) - sources if
                     folder == str(PROJECT) else {"__pycache__"})
 
     def built():

@@ -59,7 +59,8 @@ def test_after_the_installation_menu_and_rights_are_read_anew(ipk, tmp_path):
     script = ipk.control["postinst-pkg"][1].decode()
     assert "/etc/init.d/rpcd reload" in script and "/tmp/luci-indexcache" in script
     # In an image that is being built nothing runs.
-    subprocess.run(["/bin/sh", "-eu", "-c", script], env={"IPKG_INSTROOT": str(tmp_path), "PATH": "/nowhere"}, check=True)
+    environment = {"IPKG_INSTROOT": str(tmp_path), "PATH": "/nowhere"}
+    subprocess.run(["/bin/sh", "-eu", "-c", script], env=environment, check=True)
 
 
 def test_the_menu_leads_to_pages_that_there_are(ipk):
