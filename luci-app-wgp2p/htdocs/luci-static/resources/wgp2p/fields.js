@@ -23,7 +23,7 @@ return baseclass.extend({
 		const [ , outside, ip, inside ] = /^(\d+):([\d.]+)(?::(\d+))?$/.exec(value) ?? [];
 
 		try {
-			return outside >= 1024 && outside <= 65535 && addresses.parse(ip) != null && (inside == null || inside >= 1 && inside <= 65535);
+			return outside >= 1024 && outside <= 65535 && addresses.canonical(ip) == ip && (inside == null || inside >= 1 && inside <= 65535);
 		}
 		catch {
 			return false;

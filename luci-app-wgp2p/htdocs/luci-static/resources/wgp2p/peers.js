@@ -45,7 +45,7 @@ return baseclass.extend({
 
 	/** A public key in letters that an id may have. */
 	id(key) {
-		return `peer_${key.replace(/[^A-Za-z0-9]/g, letter => `_${letter.charCodeAt(0)}_`)}`;
+		return 'peer_' + key.replace(/[^A-Za-z0-9]/g, letter => `_${letter.charCodeAt(0)}_`);
 	},
 
 	/** The keys of what a device's `client` list names. A name that no section has stays as it is. */
