@@ -160,3 +160,31 @@ def test_the_other_role(pages):
     assert parsed.main.enabled
     assert [one.relay for one in parsed.publishers] == [True]
     assert parsed.subscribers == []
+
+
+def test_what_has_changed_since_the_page_was_opened_stays(pages):
+    router = empty(pages)
+    page = pages.open("setup")
+    for state in router.uci, router.saved:
+        next(one for one in state["firewall"].values() if one.get("name") == "lan")["network"] = ["lan", "guests"]
+    press(page, "create")
+    zone = next(one for one in router.sections("firewall", "zone") if one["name"] == "lan")
+    assert zone["network"] == ["lan", "guests", "wg0"]
+
+
+def test_a_doctor_that_does_not_answer_is_not_a_service_that_does_not_run(pages):
+    router = pages.load("empty")
+    router.answers["doctor"] = routers.Refused(7)
+    page = pages.open("setup")
+    assert [label for label, _ in steps(page)] == ["done"] * 6
+
+
+def test_the_keyboard_stays_where_it_was(pages):
+    page = pages.open("setup")
+    page.locator("#setup-interface").focus()
+    page.locator("#setup-interface").select_option("")
+    page.locator("button[name=create]").wait_for()
+    expect(page.locator("#setup-interface")).to_be_focused()
+    page.locator("input[name=role][value=server]").check()
+    page.locator("button[name=serve]").wait_for()
+    expect(page.locator("input[name=role][value=server]")).to_be_focused()

@@ -11,8 +11,9 @@ function router(more = {}) {
 		unload: configs => note('unload', ...configs),
 		load: async configs => note('load', ...configs),
 		sections: config => [ { '.name': `${config}-section` } ],
-		add: (config, type) => (note('add', config, type), 'new1'),
+		add: (config, type, name) => (note('add', config, type, ...(name ? [ name ] : [])), name ?? 'new1'),
 		set: (config, section, option, value) => note('set', config, section, option, value),
+		unset: (config, section, option) => note('unset', config, section, option),
 		remove: (config, section) => note('remove', config, section),
 		changes: async () => waiting,
 		save: async () => {
@@ -36,7 +37,8 @@ function router(more = {}) {
 
 const CHANGES = [
 	{ op: 'add', config: 'network', type: 'wireguard_wg0', values: { description: 'phone', private_key: null } },
-	{ op: 'set', config: 'wgp2p', section: 'cfg1', values: { name: 'phone' } },
+	{ op: 'add', config: 'wgp2p', type: 'subscriber', name: 'vps', values: { enabled: '1' } },
+	{ op: 'set', config: 'wgp2p', section: 'cfg1', values: { name: 'phone', path: null } },
 	{ op: 'remove', config: 'wgp2p', section: 'cfg2' }
 ];
 
@@ -44,8 +46,9 @@ test('changes are written, saved, and applied with a rollback; then the files ar
 	const { apply, said } = router();
 
 	await apply.apply(CHANGES);
-	assert.deepEqual(said, [ 'add network wireguard_wg0', 'set network new1 description phone', 'set wgp2p cfg1 name phone',
-		'remove wgp2p cfg2', 'save', 'apply 30', 'unload network wgp2p', 'load network wgp2p' ]);
+	assert.deepEqual(said, [ 'add network wireguard_wg0', 'set network new1 description phone',
+		'add wgp2p subscriber vps', 'set wgp2p vps enabled 1', 'set wgp2p cfg1 name phone', 'unset wgp2p cfg1 path',
+		'remove wgp2p cfg2', 'save', 'apply 30', 'unload network firewall wgp2p', 'load network firewall wgp2p' ]);
 });
 
 test('what changes nothing is not applied', async () => {
@@ -61,7 +64,7 @@ test('what fails is said, and the files are read anew all the same', async () =>
 		const { apply, said } = router(failing);
 
 		await assert.rejects(apply.apply(CHANGES), /not in force \(Permission denied\)/);
-		assert.equal(said.at(-1), 'load network wgp2p');
+		assert.equal(said.at(-1), 'load network firewall wgp2p');
 	}
 
 	const { apply } = router({ apply: () => Promise.reject(6) }); // LuCI rejects with a bare status, too
@@ -96,6 +99,7 @@ test('WireGuard takes up the peers, or it is said why not; an interface is resta
 test('the files as they are now', async () => {
 	const { apply, said } = router();
 
-	assert.deepEqual(await apply.fresh(), { network: [ { '.name': 'network-section' } ], wgp2p: [ { '.name': 'wgp2p-section' } ] });
-	assert.deepEqual(said, [ 'unload network wgp2p', 'load network wgp2p' ]);
+	assert.deepEqual(await apply.fresh(), { network: [ { '.name': 'network-section' } ],
+		firewall: [ { '.name': 'firewall-section' } ], wgp2p: [ { '.name': 'wgp2p-section' } ] });
+	assert.deepEqual(said, [ 'unload network firewall wgp2p', 'load network firewall wgp2p' ]);
 });

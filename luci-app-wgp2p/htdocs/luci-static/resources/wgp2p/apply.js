@@ -3,7 +3,7 @@
 'require rpc';
 'require uci';
 
-/* Changes to network and wgp2p, applied at once with rpcd's rollback, and taken up by the running WireGuard.
+/* Changes to UCI, applied at once with rpcd's rollback, and taken up by the running WireGuard.
  *
  * LuCI's own dialog (ui.changes.apply) ends with a new page, and with it a private key that is to be shown once would be
  * gone. So the two steps that it is made of are done here.
@@ -12,7 +12,7 @@
  * tells the running WireGuard, without touching the other peers. Where that fails the interface can be restarted, which
  * is for people to say. */
 
-const CONFIGS = [ 'network', 'wgp2p' ];
+const CONFIGS = [ 'network', 'firewall', 'wgp2p' ];
 const ROLLBACK_S = 30;
 
 const declare = method => rpc.declare({ object: 'network.interface', method, params: [ 'interface' ], reject: true });
@@ -23,20 +23,22 @@ function carryOut(change) {
 	if (change.op == 'remove')
 		return uci.remove(change.config, change.section);
 
-	const section = change.op == 'add' ? uci.add(change.config, change.type) : change.section;
+	const section = change.op == 'add' ? uci.add(change.config, change.type, change.name) : change.section;
 
 	for (const [ option, value ] of Object.entries(change.values))
 		if (value != null)
 			uci.set(change.config, section, option, value);
+		else if (change.op == 'set')
+			uci.unset(change.config, section, option);
 }
 
 return baseclass.extend({
-	/** Reads both files anew, as they are now. */
+	/** Reads the files anew, as they are now: {network, firewall, wgp2p}, of each all sections. */
 	async fresh() {
 		uci.unload(CONFIGS);
 		await uci.load(CONFIGS);
 
-		return { network: uci.sections('network'), wgp2p: uci.sections('wgp2p') };
+		return Object.fromEntries(CONFIGS.map(config => [ config, uci.sections(config) ]));
 	},
 
 	/** Names of the files of which this login has changes that are saved and not applied. */
@@ -52,8 +54,9 @@ return baseclass.extend({
 			throw new Error(_('There are unsaved changes in %s. Apply or revert them first, with “Unsaved changes” at the top of the page.').format(files.join(', ')));
 	},
 
-	/** Writes the changes (see wgp2p.clients), and applies them. Where the router does not confirm that in 30 s it takes
-	 * them back by itself. Throws an Error that says what became of them. */
+	/** Writes the changes (see wgp2p.clients and wgp2p.plan; a value `null` is for an option that is to go), and applies
+	 * them. Where the router does not confirm that in 30 s it takes them back by itself. Throws an Error that says what
+	 * became of them. */
 	async apply(changes) {
 		changes.forEach(carryOut);
 

@@ -26,16 +26,6 @@ const STATES = { ok: 'label success', busy: 'label notice', error: 'label warnin
 const sections = () => Object.fromEntries(CONFIGS.map(config => [ config, uci.sections(config) ]));
 const after = seconds => new Promise(resolve => window.setTimeout(resolve, seconds * 1000));
 
-function carryOut(change) {
-	const section = change.op == 'add' ? uci.add(change.config, change.type, change.name) : change.section;
-
-	for (const [ option, value ] of Object.entries(change.values))
-		if (value == null)
-			uci.unset(change.config, section, option);
-		else
-			uci.set(change.config, section, option, value);
-}
-
 function row(title, about, ...fields) {
 	return E('div', { 'class': 'cbi-value' }, [
 		E('label', { 'class': 'cbi-value-title', 'for': fields[0].id || null }, [ title ]),
@@ -101,14 +91,10 @@ return view.extend({
 	},
 
 	async look() {
-		try {
-			const [ status, doctor ] = await Promise.all([ backend.status(), backend.doctor() ]);
+		const [ status, doctor ] = await Promise.allSettled([ backend.status(), backend.doctor() ]);
 
-			this.facts = { status, problem: '', findings: doctor.findings };
-		}
-		catch (error) {
-			this.facts = { status: null, problem: error.message, findings: [] };
-		}
+		this.facts = status.value ? { status: status.value, problem: '', findings: doctor.value?.findings ?? [] }
+			: { status: null, problem: status.reason.message, findings: [] };
 	},
 
 	own() {
@@ -118,6 +104,8 @@ return view.extend({
 	/* -- drawing ------------------------------------------------------------------------------------------------- */
 
 	draw() {
+		const focused = this.root.contains(document.activeElement) ? document.activeElement : null;
+
 		this.fields = {};
 		this.rows = Array.from({ length: STEPS }, () => ({ label: E('span', {}, []), title: E('strong', {}, []),
 			words: E('bdi', {}, []), advice: E('em', {}, []) }));
@@ -134,6 +122,9 @@ return view.extend({
 		]);
 		this.command();
 		this.update();
+		if (focused?.name)
+			Array.from(this.root.querySelectorAll(`[name="${focused.name}"]`))
+				.find(node => node.type != 'radio' || node.value == focused.value)?.focus({ preventScroll: true });
 	},
 
 	input(name, value, more) {
@@ -379,24 +370,19 @@ return view.extend({
 		}
 	},
 
-	/** Applies changes, if there are any, and shows what is there then. */
-	async put(changes) {
+	/** Applies what `planned` makes of the files as they are now, if that is anything, and shows what is there then. */
+	async put(planned) {
+		const changes = planned(await apply.fresh());
+
 		if (changes.length) {
 			await apply.refuseUnsaved();
-			changes.forEach(carryOut);
-			try {
-				await apply.apply([]);
-			}
-			finally {
-				uci.unload(CONFIGS);
-				await uci.load(CONFIGS);
-			}
+			await apply.apply(changes);
 		}
 		await this.prepare();
 	},
 
-	lan(name) {
-		return plan.lan(sections().firewall, name, this.fields.lan.checked);
+	lan(all, name) {
+		return plan.lan(all.firewall, name, this.fields.lan.checked);
 	},
 
 	async create() {
@@ -406,10 +392,10 @@ return view.extend({
 		if (!address.includes('/') || addresses.network(address).length == addresses.network(address.split('/')[0]).length)
 			throw new Error(_('The address needs the size of the tunnel’s network, as in 10.7.0.2/24.'));
 
-		const changes = plan.create(sections(), { name, address, listenPort: this.fields.listenport.value.trim(),
-			privateKey: (await backend.generateKeys()).private });
+		const wanted = { name, address, listenPort: this.fields.listenport.value.trim(),
+			privateKey: (await backend.generateKeys()).private };
 
-		await this.put([ ...changes, ...this.lan(name) ]);
+		await this.put(all => [ ...plan.create(all, wanted), ...this.lan(all, name) ]);
 		this.interface = name;
 		await this.prepare();
 		this.draw();
@@ -424,8 +410,10 @@ return view.extend({
 		if (token && !install.isToken(token))
 			throw new Error(_('That is no token. It has 32 to 256 letters and digits, and no space.'));
 
-		await this.put([ ...plan.device(sections(), own.name, install.server({ host: text('host'), port: text('port'),
-			publicKey: text('key'), address: text('publisher'), apiPort: text('api') })), ...this.lan(own.name) ]);
+		const server = install.server({ host: text('host'), port: text('port'), publicKey: text('key'),
+			address: text('publisher'), apiPort: text('api') });
+
+		await this.put(all => [ ...plan.device(all, own.name, server), ...this.lan(all, own.name) ]);
 		await apply.takeUp(own.name);
 		if (token)
 			await this.handOver(token);
@@ -450,7 +438,7 @@ return view.extend({
 	async serve() {
 		if (!this.own())
 			throw new Error(_('First make the interface in step 1.'));
-		await this.put([ ...plan.server(sections(), this.interface), ...this.lan(this.interface) ]);
+		await this.put(all => [ ...plan.server(all, this.interface), ...this.lan(all, this.interface) ]);
 		await this.look();
 		this.draw();
 	}
