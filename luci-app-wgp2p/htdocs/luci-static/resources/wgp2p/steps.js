@@ -54,9 +54,10 @@ function tunnel(status, part, link, name) {
 	if (status.uptime < BUSY_S)
 		return busy(_('Nothing has come from the public server yet.'));
 
-	return error(link.tunnel_age == null ? _('Nothing has come from the public server yet.')
+	/* A running peer keeps its endpoint, whatever is saved: WireGuard may have followed it elsewhere. */
+	return { ...error(link.tunnel_age == null ? _('Nothing has come from the public server yet.')
 		: _('Nothing has come from the public server for %d minutes.').format(Math.floor(link.tunnel_age / 60)),
-	_('Run the command from step 2 on the server. Compare its public key, its address and its port with those in step 3. Its firewall, and that of its provider, must let this UDP port in.'));
+	_('Run the command from step 2 on the server. Compare its public key, its address and its port with those in step 3. Its firewall, and that of its provider, must let this UDP port in. If you have changed its address or port here, restart the interface.')), restart: true };
 }
 
 function token(link) {
