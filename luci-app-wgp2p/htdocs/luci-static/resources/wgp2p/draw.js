@@ -1,5 +1,6 @@
 'use strict';
 'require baseclass';
+'require dom';
 'require ui';
 'require uqr';
 'require wgp2p.words as words';
@@ -45,6 +46,17 @@ return baseclass.extend({
 	setText(node, text) {
 		if (node.textContent != text)
 			node.textContent = text;
+	},
+
+	/** Fills `node` anew with what `children()` gives, but only when `value` (anything that JSON can say) is another one
+	 * than the last time: what has not changed keeps its focus. */
+	fill(node, value, children) {
+		const text = JSON.stringify(value);
+
+		if (node.wgp2pShown == text)
+			return;
+		node.wgp2pShown = text;
+		dom.content(node, children());
 	},
 
 	/** A message in the page. @param {string} level notice, warning, error or success. */

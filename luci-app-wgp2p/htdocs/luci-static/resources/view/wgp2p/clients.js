@@ -42,16 +42,6 @@ function field(title, about, node) {
 		E('div', { 'class': 'cbi-value-field' }, [ node, E('div', { 'class': 'cbi-value-description' }, [ about ]) ]) ]);
 }
 
-/* Fills a cell anew only when `value` is another one than the last time: what has not changed keeps its focus. */
-function fill(cell, value, children) {
-	const text = JSON.stringify(value);
-
-	if (cell.wgp2pShown != text) {
-		cell.wgp2pShown = text;
-		dom.content(cell, children());
-	}
-}
-
 return view.extend({
 	handleSave: null,
 	handleSaveApply: null,
@@ -203,7 +193,7 @@ return view.extend({
 
 	columns() {
 		const text = (title, value) => ({ title, update: (cell, row) => {
-			fill(cell, true, () => draw.text(''));
+			draw.fill(cell, true, () => draw.text(''));
 			draw.setText(cell.firstChild, words.visible(value(row)));
 		} });
 		const button = (row, name, look, handler) => E('button', { 'class': `btn ${look}`, 'disabled': readonly,
@@ -216,10 +206,10 @@ return view.extend({
 			{ title: _('Profile'), update: (cell, row) => {
 				const state = this.state(row);
 
-				fill(cell, state, () => [ E('span', { 'class': `label ${state.look}` }, [ state.word ]), ' ', state.about ]);
+				draw.fill(cell, state, () => [ E('span', { 'class': `label ${state.look}` }, [ state.word ]), ' ', state.about ]);
 			} },
 			{ title: '', update: (cell, row) => {
-				fill(cell, true, () => E('div', { 'style': 'display:flex; flex-wrap:wrap; gap:.3em; justify-content:flex-end' }, [
+				draw.fill(cell, true, () => E('div', { 'style': 'display:flex; flex-wrap:wrap; gap:.3em; justify-content:flex-end' }, [
 					button(row, '', 'cbi-button-action', 'handleProfile'),
 					button(row, _('Rename'), 'cbi-button-edit', 'handleRename'),
 					button(row, _('Remove'), 'cbi-button-remove', 'handleRemove') ]));

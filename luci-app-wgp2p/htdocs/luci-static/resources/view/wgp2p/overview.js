@@ -1,7 +1,6 @@
 'use strict';
 'require view';
 'require poll';
-'require dom';
 'require ui';
 'require wgp2p.backend as backend';
 'require wgp2p.draw as draw';
@@ -28,16 +27,6 @@ function link(page, text) {
 	return readonly ? '' : E('a', { 'class': 'btn cbi-button-action', 'href': L.url('admin/vpn/wgp2p', page) }, [ text ]);
 }
 
-/* Fills `node` anew only when `value` is another one than last time: what has not changed keeps its focus. */
-function fill(node, value, children) {
-	const text = JSON.stringify(value);
-
-	if (node.wgp2pShown == text)
-		return;
-	node.wgp2pShown = text;
-	dom.content(node, children());
-}
-
 function small(text) {
 	return E('div', {}, [ E('small', {}, [ draw.text(text, 300) ]) ]);
 }
@@ -54,7 +43,7 @@ function stateLabel(state) {
 
 /* Text and below it smaller lines. */
 function lines(cell, main, more) {
-	fill(cell, [ main, more ], () => [ draw.text(main), ...more.filter(text => text).map(small) ]);
+	draw.fill(cell, [ main, more ], () => [ draw.text(main), ...more.filter(text => text).map(small) ]);
 }
 
 /* A cell whose text may be one long word. */
@@ -66,7 +55,7 @@ function wrapping(update) {
 }
 
 function nowrap(cell, texts) {
-	fill(cell, texts, () => texts.map(text => E('div', { 'class': 'nowrap' }, [ text ])));
+	draw.fill(cell, texts, () => texts.map(text => E('div', { 'class': 'nowrap' }, [ text ])));
 }
 
 return view.extend({
@@ -137,9 +126,9 @@ return view.extend({
 		this.tables.clients.update(clients);
 		this.tables.served.update(served);
 		this.tables.device.update(rows.device(status));
-		fill(this.noClient, clients.length > 0, () => clients.length ? [] : [
+		draw.fill(this.noClient, clients.length > 0, () => clients.length ? [] : [
 			E('p', {}, [ _('There is no client yet. Give one a name, and scan its code with the WireGuard app.') ]), link('clients', _('Add a client')) ]);
-		fill(this.noPeer, served.length > 0, () => served.length ? []
+		draw.fill(this.noPeer, served.length > 0, () => served.length ? []
 			: [ E('p', {}, [ _('The WireGuard interface has no peers yet. Add the remote devices and their clients to it.') ]) ]);
 	},
 
@@ -149,13 +138,13 @@ return view.extend({
 		const age = this.problems.status && this.statusMs != null
 			? _('What is shown is as of %s ago.').format(words.age((performance.now() - this.statusMs) / 1000)) : '';
 
-		fill(this.trouble, said != null, () => said == null ? [] : [ this.said = draw.notice('warning', '') ]);
+		draw.fill(this.trouble, said != null, () => said == null ? [] : [ this.said = draw.notice('warning', '') ]);
 		if (said != null)
 			draw.setText(this.said, [ _('The daemon could not be asked: %s.').format(said.replace(/\.$/, '')), age ].filter(text => text).join(' '));
 	},
 
 	updateEmpty(text) {
-		fill(this.empty, text, () => text ? [ E('p', {}, [ text ]), link('setup', _('Set up')) ] : []);
+		draw.fill(this.empty, text, () => text ? [ E('p', {}, [ text ]), link('setup', _('Set up')) ] : []);
 	},
 
 	updateHeadline(clients, findings, doctor) {
@@ -168,13 +157,13 @@ return view.extend({
 	},
 
 	updateFindings({ problems, fine }) {
-		fill(this.findings, problems, () => problems.map(finding => {
+		draw.fill(this.findings, problems, () => problems.map(finding => {
 			const node = draw.notice(finding.level == 'error' ? 'error' : 'warning', finding.text);
 
 			node.appendChild(E('div', {}, [ draw.text(finding.advice, 1000) ]));
 			return node;
 		}));
-		fill(this.fine, fine, () => fine.length ? [ E('details', { 'open': this.fine.querySelector('details')?.open || null }, [
+		draw.fill(this.fine, fine, () => fine.length ? [ E('details', { 'open': this.fine.querySelector('details')?.open || null }, [
 			E('summary', { 'style': 'cursor:pointer' }, [ _('What is well: %d').format(fine.length) ]),
 			E('ul', {}, fine.map(finding => E('li', {}, [ draw.text(`${finding.text} ${finding.advice}`, 1000) ])))
 		]) ] : []);
@@ -187,7 +176,7 @@ return view.extend({
 			{ title: _('Client'), update: wrapping((cell, row) => lines(cell, row.name, [ row.interface,
 				row.stale ? _('Its profile is out of date.') : '' ])) },
 			{ title: _('Path'), update: wrapping((cell, row) => {
-				fill(cell, row.path, () => [ block(draw.label(row.path)), ' ', E('small', { 'class': 'nowrap' }), E('div', {}, [ E('small', {}) ]) ]);
+				draw.fill(cell, row.path, () => [ block(draw.label(row.path)), ' ', E('small', { 'class': 'nowrap' }), E('div', {}, [ E('small', {}) ]) ]);
 
 				const [ since, reason ] = cell.querySelectorAll('small');
 
@@ -195,7 +184,7 @@ return view.extend({
 				draw.setText(reason, words.visible(row.reason, 300));
 			}) },
 			{ title: _('Last 24 hours'), update: (cell, row) => {
-				fill(cell, true, () => [ E('div', {}) ]);
+				draw.fill(cell, true, () => [ E('div', {}) ]);
 				strip.update(cell.firstChild, row.states, row.slot, row.path);
 			} },
 			...this.peerColumns()
@@ -205,7 +194,7 @@ return view.extend({
 	servedColumns() {
 		return [
 			{ title: _('Peer'), update: wrapping((cell, row) => lines(cell, row.name, [ row.device ? _('remote device') : '', row.interface ])) },
-			{ title: _('State'), update: (cell, row) => fill(cell, [ row.state, row.reason ],
+			{ title: _('State'), update: (cell, row) => draw.fill(cell, [ row.state, row.reason ],
 				() => [ stateLabel(row.state), ...(row.reason ? [ small(row.reason) ] : []) ]) },
 			...this.peerColumns()
 		];
@@ -217,7 +206,7 @@ return view.extend({
 			{ title: _('Last seen'), update: (cell, row) => nowrap(cell, [ row.seen ]) },
 			{ title: _('Traffic'), update: (cell, row) => nowrap(cell, [ _('%s in').format(row.rx), _('%s out').format(row.tx) ]) },
 			{ title: '', update: (cell, row) => {
-				fill(cell, row.callable, () => row.callable ? [
+				draw.fill(cell, row.callable, () => row.callable ? [
 					E('button', { 'class': 'btn cbi-button cbi-button-action nowrap', 'disabled': readonly,
 						'click': ui.createHandlerFn(this, 'handlePunch', row) }, [ _('Connect now') ]), E('div', {}, [ E('small', {}) ]) ] : []);
 				if (row.callable)
@@ -235,8 +224,8 @@ return view.extend({
 
 		return [
 			left((cell, row) => lines(cell, row.title, [])),
-			left((cell, row) => fill(cell, [ row.state, row.value ], () => [ stateLabel(row.state), ' ', draw.text(row.value, 300) ])),
-			left((cell, row) => fill(cell, row.text, () => [ E('small', {}, [ draw.text(row.text, 1000) ]) ]))
+			left((cell, row) => draw.fill(cell, [ row.state, row.value ], () => [ stateLabel(row.state), ' ', draw.text(row.value, 300) ])),
+			left((cell, row) => draw.fill(cell, row.text, () => [ E('small', {}, [ draw.text(row.text, 1000) ]) ]))
 		];
 	},
 
