@@ -2,6 +2,7 @@
 'require baseclass';
 'require rpc';
 'require uci';
+'require wgp2p.backend as backend';
 
 /* Changes to UCI, applied at once with rpcd's rollback, and taken up by the running WireGuard.
  *
@@ -17,7 +18,6 @@ const ROLLBACK_S = 30;
 
 const declare = method => rpc.declare({ object: 'network.interface', method, params: [ 'interface' ], reject: true });
 const down = declare('down'), up = declare('up');
-const execute = rpc.declare({ object: 'file', method: 'exec', params: [ 'command', 'params' ], reject: true });
 
 function carryOut(change) {
 	if (change.op == 'remove')
@@ -77,9 +77,9 @@ return baseclass.extend({
 	 * change itself is in force all the same. */
 	async takeUp() {
 		try {
-			const { code, stderr } = await execute('/usr/bin/wgp2p', [ 'client', 'apply' ]);
+			await backend.cliApply();
 
-			return code ? stderr || _('“wgp2p client apply” failed.') : '';
+			return '';
 		}
 		catch (error) {
 			return error.message;

@@ -113,6 +113,9 @@ return baseclass.extend({
 	/** The profile of such a client, its private key in it. */
 	cliProfile: async name => (await client('profile', name)).stdout,
 
+	/** Makes the running WireGuard know the peers that UCI has; what was said about it, for people. */
+	cliApply: async () => (await client('apply')).stderr,
+
 	/** Removes such a client; what was said about it, for people. */
 	cliRemove: async name => (await client('remove', name)).stderr
 });

@@ -11,11 +11,6 @@ const good = word => ({ level: 'success', word });
 const bad = word => ({ level: 'warning', word });
 const plain = word => ({ level: '', word });
 
-/* A problem as the daemon has it (it begins small, and has no full stop) as a sentence; '' stays ''. */
-function sentence(text) {
-	return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
-}
-
 /* A row of this router's own state. */
 function fact(key, title, value, state, sentences) {
 	return { key, title, value, state, text: sentences.filter(text => text).join(' ') };
@@ -33,10 +28,10 @@ function server(subscriber, link) {
 
 	if (link.mode == 'no token') {
 		state = bad(_('no token'));
-		lines.push(sentence(link.problem));
+		lines.push(words.sentence(link.problem));
 	}
 	else if (link.problem) {
-		lines.push(sentence(link.problem), link.tunnel_age == null ? _('Nothing has come through the tunnel yet.')
+		lines.push(words.sentence(link.problem), link.tunnel_age == null ? _('Nothing has come through the tunnel yet.')
 			: _('Something came through the tunnel %s ago.').format(words.age(link.tunnel_age)));
 	}
 	else {
@@ -65,7 +60,7 @@ function outside(subscriber, link, several) {
 function follower(subscriber) {
 	if (subscriber.problem)
 		return [ fact(`subscriber ${subscriber.interface}`, _('WireGuard interface'), subscriber.interface, bad(_('not working')),
-			[ sentence(subscriber.problem) ]) ];
+			[ words.sentence(subscriber.problem) ]) ];
 
 	const seen = subscriber.publishers.filter(link => link.you);
 
@@ -98,11 +93,11 @@ function mapping(part, row) {
 		row.protocol == null ? _('%s, asked of %s.').format(where, words.visible(row.gateway))
 			: _('%s, made by %s with %s.').format(where, words.visible(row.gateway),
 				PROTOCOLS[row.protocol] ?? words.visible(row.protocol)),
-		verdict, sentence(row.error) ]);
+		verdict, words.sentence(row.error) ]);
 }
 
 function mappings(part) {
-	return part.problem ? [ fact(`mapping ${part.interface}`, _('Port mapping'), '', bad(_('not mapped')), [ sentence(part.problem) ]) ]
+	return part.problem ? [ fact(`mapping ${part.interface}`, _('Port mapping'), '', bad(_('not mapped')), [ words.sentence(part.problem) ]) ]
 		: part.mappings.map(row => mapping(part, row));
 }
 
@@ -114,7 +109,7 @@ function publisher(part) {
 	return fact(`publisher ${part.interface}`, _('Public server on %s').format(words.visible(part.interface)),
 		part.address.map(ip => ip.includes(':') ? `[${ip}]:${part.port}` : `${ip}:${part.port}`).join(', '),
 		part.problem ? bad(_('not working')) : good(_('serves')),
-		[ sentence(part.problem) || _('Remote devices: %d, connected: %d.').format(devices, part.subscribers) ]);
+		[ words.sentence(part.problem) || _('Remote devices: %d, connected: %d.').format(devices, part.subscribers) ]);
 }
 
 function relay(part) {
@@ -124,7 +119,7 @@ function relay(part) {
 	return fact(`relay ${part.interface}`, _('Relay on %s').format(words.visible(part.interface)), '',
 		state == 'kernel' ? good(_('works')) : state == 'userspace' ? bad(_('works slowly'))
 			: problem ? bad(_('not working')) : plain(_('off')),
-		[ sentence(problem), ...pairs.map(pair => _('%s and %s: %s in the last hour or longer.').format(name(pair.a), name(pair.b),
+		[ words.sentence(problem), ...pairs.map(pair => _('%s and %s: %s in the last hour or longer.').format(name(pair.a), name(pair.b),
 			words.bytes(pair.bytes))) ]);
 }
 

@@ -1,5 +1,6 @@
 'use strict';
 'require baseclass';
+'require wgp2p.words as words';
 
 /* Pure: no DOM, no rpc. How far two routers have come towards each other, step by step, of the daemon's status and its
  * doctor. A step is {title, state, words, advice}; `state` is one of
@@ -31,7 +32,7 @@ function service(status, problem) {
 	if (status)
 		return ok(_('It runs.'));
 
-	return error(problem, _('If you have just saved, wait some seconds. Else look at Status → System Log for lines of wgp2p.'));
+	return error(words.sentence(problem), _('If you have just saved, wait some seconds. Else look at Status → System Log for lines of wgp2p.'));
 }
 
 function up(status, part, name) {
@@ -41,7 +42,7 @@ function up(status, part, name) {
 	if (!part.problem)
 		return ok(_('%s is up.').format(name));
 
-	return status.uptime < BUSY_S ? busy(part.problem) : error(part.problem,
+	return status.uptime < BUSY_S ? busy(words.sentence(part.problem)) : error(words.sentence(part.problem),
 		_('Look in Network → Interfaces whether %s exists and is started.').format(name));
 }
 

@@ -53,6 +53,16 @@ return baseclass.extend({
 		return Object.hasOwn(STATES, path) ? STATES[path] : this.visible(path);
 	},
 
+	/** A problem as the daemon has it (it begins small, and has no full stop) as a sentence; '' stays ''. */
+	sentence(text) {
+		return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+	},
+
+	/** A problem as the end of a sentence that has its own full stop. */
+	clause(text) {
+		return String(text ?? '').replace(/\.$/, '');
+	},
+
 	/** Text from the network as it may be shown as text: what would not be seen, or would turn the text around it, has
 	 * its code in its place; what is longer than `limit` characters ends with `…`. */
 	visible(text, limit = 64) {

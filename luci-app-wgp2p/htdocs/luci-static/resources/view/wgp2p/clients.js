@@ -151,8 +151,8 @@ return view.extend({
 	updateNotices(facts) {
 		const { missing, left } = this.lasting(facts);
 		const said = [
-			facts.place && facts.trouble && _('The state of the clients is not known, and none can be added: %s.').format(facts.trouble),
-			facts.madeTrouble && _('Clients that were made with “wgp2p client” are not known as such: %s.').format(facts.madeTrouble),
+			facts.place && facts.trouble && _('The state of the clients is not known, and none can be added: %s.').format(words.clause(facts.trouble)),
+			facts.madeTrouble && _('Clients that were made with “wgp2p client” are not known as such: %s.').format(words.clause(facts.madeTrouble)),
 			missing.length && _('WireGuard does not know these clients yet: %s.').format(named(missing)),
 			left.length && _('WireGuard still lets in what is no longer configured: %s.').format(named(left))
 		].filter(text => text);

@@ -140,7 +140,7 @@ return view.extend({
 
 		draw.fill(this.trouble, said != null, () => said == null ? [] : [ this.said = draw.notice('warning', '') ]);
 		if (said != null)
-			draw.setText(this.said, [ _('The daemon could not be asked: %s.').format(said.replace(/\.$/, '')), age ].filter(text => text).join(' '));
+			draw.setText(this.said, [ _('wgp2p cannot be asked: %s.').format(words.clause(said)), age ].filter(text => text).join(' '));
 	},
 
 	updateEmpty(text) {

@@ -18,6 +18,7 @@
 const CONFIGS = [ 'network', 'firewall', 'wgp2p' ];
 const NEW = '';           // in place of an interface's name: a new one
 const POLL_S = 3;
+const DOCTOR_POLLS = 10;  // the doctor is asked with every tenth poll
 const TOKEN_WAIT_S = 30;  // for the service to know what was just saved
 const STEPS = 6;          // the most rows of a role
 const LONG = 600;         // letters of what others say, in a step
@@ -57,7 +58,8 @@ return view.extend({
 	render() {
 		this.root = E('div', { 'class': 'cbi-map' }, []);
 		this.draw();
-		poll.add(() => this.look().then(() => this.update()), POLL_S);
+		let polls = 0;
+		poll.add(() => this.look(++polls % DOCTOR_POLLS == 0).then(() => this.update()), POLL_S);
 
 		return this.root;
 	},
@@ -90,8 +92,10 @@ return view.extend({
 		this.zone = plan.zone(all.firewall, this.interface);
 	},
 
-	async look() {
-		const [ status, doctor ] = await Promise.allSettled([ backend.status(), backend.doctor() ]);
+	/** Asks the daemon; its doctor, who costs it more, only where `all` is wanted. */
+	async look(all = true) {
+		const [ status, doctor ] = await Promise.allSettled([ backend.status(),
+			all ? backend.doctor() : { findings: this.facts.findings } ]);
 
 		this.facts = status.value ? { status: status.value, problem: '', findings: doctor.value?.findings ?? [] }
 			: { status: null, problem: status.reason.message, findings: [] };
@@ -414,7 +418,8 @@ return view.extend({
 			address: text('publisher'), apiPort: text('api') });
 
 		await this.put(all => [ ...plan.device(all, own.name, server), ...this.lan(all, own.name) ]);
-		await apply.takeUp(own.name);
+		/* Where this fails the interface is only just being set up, with all its peers; the steps tell. */
+		await apply.takeUp();
 		if (token)
 			await this.handOver(token);
 		fields.token.value = '';
@@ -431,7 +436,7 @@ return view.extend({
 		for (await this.look(); !known() && Date.now() < end; await this.look())
 			await after(1);
 		if (!known())
-			throw new Error(_('All is saved, but the service does not run yet, so it could not take the token: %s. Press the button once more.').format(this.facts.problem || _('it does not know the public server yet')));
+			throw new Error(_('All is saved, but the token is not handed over yet: %s. Press the button once more.').format(words.clause(this.facts.problem) || _('wgp2p does not know the public server yet')));
 		await backend.token(label, token);
 	},
 
