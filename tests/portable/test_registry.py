@@ -96,6 +96,17 @@ def test_only_received_bytes_are_a_sign_of_life():
     assert bench.describe(1)["seen_age"] is None
 
 
+def test_the_first_sign_of_life_since_the_start_is_told_once():
+    """Without it a subscriber would not know how fresh this is, and go on believing another publisher."""
+    bench = Bench()
+    bench.add(1, endpoint=HOME, rx=500)
+    assert bench.read(1000) == [key(1)] and bench.describe(1)["seen_age"] is None
+    bench.hear(1)
+    assert bench.read(1000) == [key(1)] and bench.describe(1)["seen_age"] == 0
+    bench.hear(1)
+    assert bench.read(1000) == []
+
+
 def test_quiet_flips_both_ways():
     bench = Bench(1)
     assert bench.read(QUIET_MS - 1) == []

@@ -86,7 +86,7 @@ class Registry:
 
     def _read(self, now, entry, peer):
         """Take one peer's reading; whether something changed that others want to know."""
-        old, heard, restarted = entry.peer, False, False
+        old, heard, first, restarted = entry.peer, False, False, False
         if peer is not old:  # WireGuard's reader gives the same object while nothing has changed
             if old is None or peer.allowed_ips != old.allowed_ips:
                 entry.networks = [addr.parse_network(text) for text in peer.allowed_ips]
@@ -94,6 +94,8 @@ class Registry:
                 rx, handshake = (old.rx, old.handshake) if old is not None else (0, 0)
                 heard = peer.rx > rx
                 if heard:
+                    # Without an age others take what another publisher has seen for fresher.
+                    first = entry.seen_ms is None
                     entry.seen_ms = now
                 if peer.handshake and peer.handshake != handshake:
                     restarted = (entry.handshake_ms is not None and now - entry.handshake_ms < EARLY_MS
@@ -111,7 +113,7 @@ class Registry:
         lapsed = entry.announced and (now >= entry.announced_until or _ip(endpoint) != _ip(entry.announced))
         if lapsed:
             entry.announced = None
-        changed = (restarted or lapsed or endpoint != entry.endpoint or quiet != entry.quiet
+        changed = (first or restarted or lapsed or endpoint != entry.endpoint or quiet != entry.quiet
                    or restored != entry.restored
                    or (old is not None and peer is not old and peer.allowed_ips != old.allowed_ips))
         entry.endpoint, entry.quiet, entry.restored = endpoint, quiet, restored
