@@ -766,6 +766,34 @@ def test_a_publisher_that_cannot_tell_ages_is_believed_less_than_one_that_can():
         assert world.endpoint == MOBILE.seen
 
 
+def test_a_publisher_that_has_just_started_is_believed_with_the_clients_first_sign_of_life():
+    world = World(publishers=())
+    world.say(MOBILE.seen, 1000, source="b")  # and nothing more: it hangs
+    world.run(10000)
+    world.say(HOME.seen, None, source="a")  # the client came here before a's start: it cannot tell when
+    assert world.endpoint == MOBILE.seen
+    world.say(HOME.seen, 0, source="a")
+    assert world.endpoint == HOME.seen
+    world.run(10000)
+    world.say(CAFE.seen, 0, source="b")
+    for age_ms in (None, 0, None, 0):
+        world.say(HOME.seen, age_ms, source="a")
+        assert world.endpoint == CAFE.seen  # an age that comes and goes makes it no fresher
+
+
+def test_the_client_is_back_where_a_publisher_saw_it_before_it_restarted():
+    world = World(publishers=())
+    world.say(HOME.seen, 0, source="a")
+    world.run(1000)
+    world.path.lost(world.now, "a")
+    world.say(MOBILE.seen, 0, source="b")
+    world.run(10000)
+    world.say(HOME.seen, None, source="a")
+    assert world.endpoint == MOBILE.seen
+    world.say(HOME.seen, 0, source="a")
+    assert world.endpoint == HOME.seen
+
+
 def test_two_publishers_that_see_different_ports_do_not_take_turns():
     network = Network({"a": "203.0.113.7:1024", "b": "203.0.113.7:1025"}, direct="203.0.113.7:1024")
     world = World(publishers=("a", "b"))

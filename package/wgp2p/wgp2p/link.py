@@ -301,6 +301,7 @@ class Link:
         now = self._loop.now()
         if self.lost_ms is None:
             self.lost_ms = now
+            self._last_id = None  # the listener believes what was said before less: all of it has to be said anew
             self._listener.lost(self)
         if self.connected_ms is not None and now - self.connected_ms >= STEADY_MS:
             self._failures = 0

@@ -12,10 +12,11 @@ LEFT_MOST = 4  # as many roams as can matter at a time; a flood of lies pushes t
 class Observation:
     """What one publisher last said of the peer."""
 
-    def __init__(self, source, endpoint, fresh_ms, quiet, seen_ms):
+    def __init__(self, source, endpoint, fresh_ms, guessed, quiet, seen_ms):
         self.source = source
         self.endpoint = endpoint
         self.fresh_ms = fresh_ms  # when the client was seen at this endpoint
+        self.guessed = guessed  # the publisher could not tell that: it started when the client was there already
         self.quiet = quiet  # nothing from the client lately
         self.seen_ms = seen_ms  # last sign of life, in local time
         self.lost_ms = None  # not None: since when the connection is lost, and silence tells nothing
@@ -49,12 +50,15 @@ class Sightings:
         same = old is not None and old.endpoint == endpoint
         if seen_age_ms is None:
             seen = old.seen_ms if same else now
-            fresh = now - UNSEEN_AGE_MS
+            fresh, guessed = now - UNSEEN_AGE_MS, True
         else:
             seen = fresh = now - seen_age_ms
-        if same and old.quiet == quiet:
-            fresh = old.fresh_ms
-        self._said[source] = Observation(source, endpoint, fresh, quiet, seen)
+            guessed = False
+        # What it says after a break is no repetition: meanwhile the client may have been elsewhere.
+        repeated = same and old.quiet == quiet and old.lost_ms is None
+        if repeated and (guessed or not old.guessed):
+            fresh, guessed = old.fresh_ms, old.guessed
+        self._said[source] = Observation(source, endpoint, fresh, guessed, quiet, seen)
         if old is not None and old.endpoint is not None and not same:
             self.leave(now, old.endpoint)
         return old is not None and old.quiet and not quiet
