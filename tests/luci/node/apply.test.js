@@ -21,19 +21,23 @@ function router(more = {}) {
 			if (said.some(one => /^(add|set|remove)/.test(one)))
 				waiting.network = [ [ 'set' ] ];
 		},
-		apply: async seconds => note('apply', seconds),
 		...more
 	};
-	const rpc = { declare: ({ object, method }) => async (name, params = []) => {
-		note(object, method, name, ...params);
-		if (more.refuse)
-			throw new Error('Method not found');
+	const rpc = { declare: ({ object, method }) => async (...words) => {
+		note(object, method, ...words.flat());
+		const refused = more.refuse?.(method);
+
+		if (refused)
+			throw new Error(refused);
 
 		return more.answer ?? { code: 0, stderr: 'added to wg0: phone' };
 	} };
 
 	return { said, waiting, apply: load('wgp2p/apply', { uci, rpc }) };
 }
+
+/* All that waits for no timer is done. */
+const settle = () => new Promise(resolve => setImmediate(resolve));
 
 const CHANGES = [
 	{ op: 'add', config: 'network', type: 'wireguard_wg0', values: { description: 'phone', private_key: null } },
@@ -42,34 +46,56 @@ const CHANGES = [
 	{ op: 'remove', config: 'wgp2p', section: 'cfg2' }
 ];
 
-test('changes are written, saved, and applied with a rollback; then the files are read anew', async () => {
-	const { apply, said } = router();
+test('changes are written, saved, and applied with a rollback; then the files are read anew', async t => {
+	t.mock.timers.enable({ apis: [ 'setTimeout' ] });
 
-	await apply.apply(CHANGES);
+	const { apply, said } = router(), done = apply.apply(CHANGES);
+
+	await settle();
+	t.mock.timers.tick(1000);
+	await done;
 	assert.deepEqual(said, [ 'add network wireguard_wg0', 'set network new1 description phone',
 		'add wgp2p subscriber vps', 'set wgp2p vps enabled 1', 'set wgp2p cfg1 name phone', 'unset wgp2p cfg1 path',
-		'remove wgp2p cfg2', 'save', 'apply 30', 'unload network firewall wgp2p', 'load network firewall wgp2p' ]);
+		'remove wgp2p cfg2', 'save', 'uci apply 30 true', 'uci confirm', 'unload network firewall wgp2p', 'load network firewall wgp2p' ]);
 });
 
 test('what changes nothing is not applied', async () => {
 	const { apply, said } = router();
 
 	await apply.apply([]);
-	assert.ok(!said.includes('apply 30'));
+	assert.ok(!said.some(one => one.startsWith('uci')));
 });
 
 test('what fails is said, and the files are read anew all the same', async () => {
 	for (const failing of [ { save: async () => { throw new Error('Permission denied'); } },
-		{ apply: () => Promise.reject(new Error('Permission denied')) } ]) {
+		{ refuse: method => method == 'apply' && 'Permission denied' } ]) {
 		const { apply, said } = router(failing);
 
 		await assert.rejects(apply.apply(CHANGES), /not in force \(Permission denied\)/);
 		assert.equal(said.at(-1), 'load network firewall wgp2p');
 	}
 
-	const { apply } = router({ apply: () => Promise.reject(6) }); // LuCI rejects with a bare status, too
+	const { apply } = router({ save: () => Promise.reject(6) }); // LuCI rejects with a bare status, too
 
 	await assert.rejects(apply.apply(CHANGES), /not in force \(6\)/);
+});
+
+test('it is done when the router has heard that it is still reached, and not before', async t => {
+	t.mock.timers.enable({ apis: [ 'setTimeout', 'Date' ] });
+
+	for (const [ deaf, seconds, outcome ] of [ [ 3, 4, '' ], [ 1000, 30, 'The change is not in force (Connection lost)' ] ]) {
+		let asked = 0, ended = null;
+		const { apply } = router({ refuse: method => method == 'confirm' && asked++ < deaf && 'Connection lost' });
+
+		apply.apply(CHANGES).then(() => ended = '', error => ended = error.message);
+		for (let second = 0; second < seconds; second++) {
+			await settle();
+			assert.equal(ended, null, `after ${second} s`);
+			t.mock.timers.tick(1000);
+		}
+		await settle();
+		assert.ok(outcome ? ended.startsWith(outcome) : ended === '', ended);
+	}
 });
 
 test('changes of others are not taken along', async () => {
@@ -90,7 +116,7 @@ test('WireGuard takes up the peers, or it is said why not; an interface is resta
 	assert.equal(await router({ answer: { code: 1, stderr: 'no such interface' } }).apply.takeUp(), 'no such interface');
 	assert.match(await router({ answer: { code: 1 } }).apply.takeUp(), /client apply/);
 
-	const refused = router({ refuse: true });
+	const refused = router({ refuse: () => 'Method not found' });
 
 	assert.equal(await refused.apply.takeUp(), 'Method not found');
 	await assert.rejects(refused.apply.restart('wg0'));

@@ -16,8 +16,27 @@
 const CONFIGS = [ 'network', 'firewall', 'wgp2p' ];
 const ROLLBACK_S = 30;
 
-const declare = method => rpc.declare({ object: 'network.interface', method, params: [ 'interface' ], reject: true });
-const down = declare('down'), up = declare('up');
+const declare = (object, method, params) => rpc.declare({ object, method, params, reject: true });
+const down = declare('network.interface', 'down', [ 'interface' ]), up = declare('network.interface', 'up', [ 'interface' ]);
+const apply = declare('uci', 'apply', [ 'timeout', 'rollback' ]), confirm = declare('uci', 'confirm');
+
+/* uci.apply() of LuCI before June 2026 says that all is well before the router is told that it is still reached: who
+ * left the page at that moment would have the change rolled back, and nobody would hear of a failure. */
+async function applyAndConfirm() {
+	await apply(ROLLBACK_S, true);
+
+	for (const end = Date.now() + ROLLBACK_S * 1000;;) {
+		await new Promise(resolve => setTimeout(resolve, 1000)); // what is applied takes a moment to break the way here
+
+		try {
+			return await confirm();
+		}
+		catch (error) {
+			if (Date.now() >= end)
+				throw error;
+		}
+	}
+}
 
 function carryOut(change) {
 	if (change.op == 'remove')
@@ -63,7 +82,7 @@ return baseclass.extend({
 		try {
 			await uci.save();
 			if ((await this.unsaved()).length) // rpcd has an error for nothing to apply
-				await uci.apply(ROLLBACK_S);
+				await applyAndConfirm();
 		}
 		catch (error) {
 			throw new Error(_('The change is not in force (%s). What is left of it is under “Unsaved changes” at the top of the page: apply or revert it there.').format(error?.message ?? error));
