@@ -56,11 +56,11 @@ def test_clock_jumps(lab, interpreter, clock):
         print(f"{what}: connected after {time.monotonic() - up:.1f} s")
 
     lab.wg_down("rem")
-    anew_at(now(HOUR), 10, "an hour ahead")
+    anew_at(now(HOUR), 20, "an hour ahead")
     assert REFUSED not in publisher.log()
     # WireGuard shakes hands no sooner than 15 s after it sent something in vain, as long as it has a session.
     lab.wg_down("rem")
-    anew_at(now(), 15 + 5, "an hour back, with the session from before on the server")
+    anew_at(now(), 15 + 15, "an hour back, with the session from before on the server")
     # The session ends, unseen by the publisher, and without anything that the server has still to say to the device.
     wait_for(lambda: publisher.status()["publishers"][0]["subscribers"] == 1, 20, "the device follows again", every=0.5)
     assert publisher.stop() == 0
@@ -70,5 +70,5 @@ def test_clock_jumps(lab, interpreter, clock):
     publisher.start()
     publisher.wait_log("serving at", 20, count=2)
     refused = publisher.log().count(REFUSED)
-    anew_at(now(), 10, "an hour back")
+    anew_at(now(), 20, "an hour back")
     assert publisher.log().count(REFUSED) > refused > 0

@@ -39,7 +39,7 @@ def test_two_devices_two_servers(make_lab, interpreter):
         pinger.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_crowd_roams(make_lab, interpreter):
     """20 clients from one NAT to another at the same moment."""
     lab = make_lab(clients=CROWD)

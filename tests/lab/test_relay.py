@@ -20,6 +20,7 @@ def wait_replies(pinger, seconds=20):
     wait_for(lambda: pinger.replies, seconds, "the first ping comes back")
 
 
+@pytest.mark.slow
 def test_relay_direct_relay(make_lab, interpreter):
     """The daemons are users of their own, the server has fw4's stock rules. Pings run all the time, and 10 forged
     beacons a second come to the device, from anywhere."""

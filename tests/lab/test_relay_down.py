@@ -25,7 +25,7 @@ def start_relayed(make_lab, interpreter):
     return lab, publisher, subscriber, pinger
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_daemon_stands_still(make_lab, interpreter, request):
     lab, publisher, _, pinger = start_relayed(make_lab, interpreter)
     start = time.monotonic()

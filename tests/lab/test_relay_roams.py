@@ -13,7 +13,7 @@ KINDS = ("cone", "symmetric", "eim-shift", "symmetric-block", "open")
 NETWORKS = {network: "relay" if kind.startswith("symmetric") else "direct"
             for network, kind in zip(("nata", "natb", "natc", "natd", "nate"), KINDS)}
 NETWORKS["inet"] = "direct"
-ROAMS, ROAMS_SLOW = 8, 50
+ROAMS, ROAMS_SLOW = 5, 50
 QUIET_S, QUIET_SLOW_S = 45, 600
 SEED = 4
 

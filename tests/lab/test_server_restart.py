@@ -52,6 +52,7 @@ def check_restored(lab, publisher):
     assert not rows["cli1"]["restored"] and "cli3" not in rows
 
 
+@pytest.mark.slow
 def test_server_begins_anew(make_lab, interpreter):
     """Nobody sends anything but keepalives, which a new WireGuard device cannot read."""
     lab = make_lab(clients=5)

@@ -10,7 +10,7 @@ from waiting import stays, wait_for
 WATCH_S = 16
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_symmetric_client(make_lab, interpreter):
     lab = make_lab(servers=2, networks=("symmetric",))
     publishers, subscribers = start_all(lab, interpreter, relay="0")
