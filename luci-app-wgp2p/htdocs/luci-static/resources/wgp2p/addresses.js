@@ -121,6 +121,16 @@ return baseclass.extend({
 		return format(bits, value);
 	},
 
+	/** The same, or '' where the text is no address. */
+	ip(text) {
+		try {
+			return this.canonical(text);
+		}
+		catch {
+			return '';
+		}
+	},
+
 	/** The network that a text such as `10.7.0.0/24`, or a single address, names: {bits: 32 or 128, length: of the
 	 * prefix}, and as text it is the canonical one. Throws an Error. */
 	network(text) {
@@ -133,6 +143,18 @@ return baseclass.extend({
 			refuse(_('“%s” is no network, such as 192.168.1.0/24.'), given);
 
 		return new Network(address, Number(length));
+	},
+
+	/** Of these texts the networks; what is none is left out. */
+	networks(texts) {
+		return texts.flatMap(text => {
+			try {
+				return [ this.network(text) ];
+			}
+			catch {
+				return [];
+			}
+		});
 	},
 
 	/** Whether the address (text) lies in the network (as `network` gives it). Throws an Error. */

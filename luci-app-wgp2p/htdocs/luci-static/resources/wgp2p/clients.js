@@ -1,6 +1,7 @@
 'use strict';
 'require baseclass';
 'require wgp2p.addresses as addresses';
+'require wgp2p.options as options';
 
 /* Pure: no DOM, no rpc. The clients of this device, read from UCI and the daemon's status, and the changes to UCI that
  * add, rename and remove one.
@@ -18,25 +19,10 @@ const MTU_LEAST = 1280, MTU_MOST = 1420, OVERHEAD = 80;
 const WIREGUARD_PORT = '51820';                 // what netifd takes when endpoint_port is not there
 const OPEN = [ 'open', 'open to this server' ]; // verdicts on a mapped port
 
-const words = value => Array.isArray(value) ? value : (value || '').split(/\s+/).filter(word => word != '');
-const on = (value, otherwise) => value == null ? otherwise : /^(1|on|true|yes|enabled)$/i.test(value);
 const ipOf = text => text.split('/')[0];
 
-function attempt(read, otherwise) {
-	try {
-		return read();
-	}
-	catch {
-		return otherwise;
-	}
-}
-
-function valid(texts) {
-	return texts.map(text => attempt(() => addresses.network(text), null)).filter(network => network != null);
-}
-
 function within(ip, networks) {
-	return valid(networks).some(network => addresses.contains(network, ip));
+	return addresses.networks(networks).some(network => addresses.contains(network, ip));
 }
 
 /* The section whose allowed IPs hold this address most narrowly, as WireGuard routes. */
@@ -44,7 +30,7 @@ function routedTo(peers, ip) {
 	let found = null, longest = -1;
 
 	for (const peer of peers)
-		for (const network of valid(words(peer.allowed_ips)))
+		for (const network of addresses.networks(options.words(peer.allowed_ips)))
 			if (network.length > longest && addresses.contains(network, ip)) {
 				found = peer;
 				longest = network.length;
@@ -67,20 +53,20 @@ return baseclass.extend({
 	 * `subscriber`: the first one's name as the daemon says it; `publishers`: addresses in the tunnel; `serverHost`:
 	 * name or ''; `servers`: the public servers' sections in network, the first subscriber's first. */
 	places(network, wgp2p) {
-		const subscribers = wgp2p.filter(section => section['.type'] == 'subscriber');
+		const subscribers = options.ofType(wgp2p, 'subscriber');
 		const places = [];
 
 		subscribers.forEach((section, index) => {
 			const own = network.find(one => one['.type'] == 'interface' && one['.name'] == section.interface &&
 				one.proto == 'wireguard');
 
-			if (!own || !section.publisher || !on(section.enabled, true))
+			if (!own || !section.publisher || !options.on(section.enabled, true))
 				return;
 
 			let place = places.find(one => one.interface == section.interface);
 
 			if (!place) {
-				place = { interface: section.interface, addresses: words(own.addresses),
+				place = { interface: section.interface, addresses: options.words(own.addresses),
 					listenPort: own.listen_port ?? '', privateKey: own.private_key ?? '',
 					subscriber: section['.anonymous'] ? '@subscriber[%d]'.format(index) : section['.name'],
 					publishers: [], serverHost: section.server_host ?? '', servers: [] };
@@ -99,7 +85,7 @@ return baseclass.extend({
 
 	/** Sections of network: every peer of the interface. */
 	peers(place, network) {
-		return network.filter(section => section['.type'] == `wireguard_${place.interface}`);
+		return options.ofType(network, `wireguard_${place.interface}`);
 	},
 
 	/** The clients of an interface, each once.
@@ -119,17 +105,17 @@ return baseclass.extend({
 			if (!addresses.isKey(key) || servers.includes(key) || rows.has(key))
 				continue;
 
-			const ours = wgp2p.find(one => one['.type'] == 'peer' && one.public_key == key) ?? {};
+			const ours = options.ofType(wgp2p, 'peer').find(one => one.public_key == key) ?? {};
 			const commandLine = made[key] ?? null;
 			const name = ours.name || section.description || commandLine || key.slice(0, 8);
 
 			rows.set(key, { key, name, commandLine, description: section.description ?? '',
-				addresses: words(section.allowed_ips),
+				addresses: options.words(section.allowed_ips),
 				listenPort: Number(ours.listen_port) || null,
 				privateKey: section.private_key ?? '', profileEndpoint: ours.profile_endpoint ?? '',
-				excluded: on(ours.exclude, false),
+				excluded: options.on(ours.exclude, false),
 				stale: (status?.stale_profiles ?? []).some(one => one == name || one == commandLine),
-				running: running && !on(section.disabled, false) ? running.includes(key) : null });
+				running: running && !options.on(section.disabled, false) ? running.includes(key) : null });
 		}
 
 		return Array.from(rows.values());
@@ -141,7 +127,7 @@ return baseclass.extend({
 			throw new Error(_('A name is made of 1 to 32 letters, digits, “_”, “.” and “-”, and does not begin with “.” or “-”.'));
 
 		const others = clients.filter(client => client.key != except);
-		const sections = wgp2p.filter(section => section['.type'] == 'peer' && section.public_key != except);
+		const sections = options.ofType(wgp2p, 'peer').filter(section => section.public_key != except);
 
 		if (others.some(client => client.name == name || client.commandLine == name) ||
 		    sections.some(section => section.name == name))
@@ -152,15 +138,15 @@ return baseclass.extend({
 	 * address, so a route is needed. Throws an Error when no address is free. */
 	allot(place, network, wgp2p) {
 		const peers = this.peers(place, network);
-		const used = valid([ ...place.addresses.map(ipOf), ...place.publishers,
-			...peers.flatMap(peer => words(peer.allowed_ips)) ]);
+		const used = addresses.networks([ ...place.addresses.map(ipOf), ...place.publishers,
+			...peers.flatMap(peer => options.words(peer.allowed_ips)) ]);
 		const chosen = [];
 
-		for (const own of valid(place.addresses)) {
+		for (const own of addresses.networks(place.addresses)) {
 			const ip = ipOf(place.addresses.find(text => addresses.contains(own, ipOf(text))));
 			const narrow = own.length == own.bits;
 			// An interface with a single address: its network is the one that the public server's peer routes.
-			const wider = narrow ? valid(words(place.servers[0]?.allowed_ips)).filter(network =>
+			const wider = narrow ? addresses.networks(options.words(place.servers[0]?.allowed_ips)).filter(network =>
 				network.length < network.bits && addresses.contains(network, ip)) : [ own ];
 			const length = Math.max(...wider.map(network => network.length));
 			const free = wider.length ? addresses.freeAddress(ip, length, used) : null;
@@ -172,7 +158,7 @@ return baseclass.extend({
 		if (!chosen.length)
 			throw new Error(_('No address is free in the network of %s. Make its network larger, or remove clients that nobody uses.').format(place.interface));
 
-		const ports = [ place.listenPort, ...wgp2p.filter(section => section['.type'] == 'peer')
+		const ports = [ place.listenPort, ...options.ofType(wgp2p, 'peer')
 			.map(section => section.listen_port) ].map(Number);
 
 		return { addresses: chosen, listenPort: addresses.freePort(ports),
@@ -195,7 +181,7 @@ return baseclass.extend({
 	rename(place, network, wgp2p, client, name) {
 		const changes = this.peers(place, network).filter(section => section.public_key == client.key).map(section =>
 			({ op: 'set', config: 'network', section: section['.name'], values: { description: name } }));
-		const ours = wgp2p.filter(section => section['.type'] == 'peer' && section.public_key == client.key);
+		const ours = options.ofType(wgp2p, 'peer').filter(section => section.public_key == client.key);
 
 		for (const section of ours)
 			changes.push({ op: 'set', config: 'wgp2p', section: section['.name'], values: { name } });
@@ -203,7 +189,7 @@ return baseclass.extend({
 			changes.push({ op: 'add', config: 'wgp2p', type: 'peer', values: { name, public_key: client.key } });
 		for (const section of this.listing(wgp2p, client))
 			changes.push({ op: 'set', config: 'wgp2p', section: section['.name'], values: {
-				client: words(section.client).map(one => one == client.name ? name : one) } });
+				client: options.list(section.client).map(one => one == client.name ? name : one) } });
 
 		return changes;
 	},
@@ -214,7 +200,7 @@ return baseclass.extend({
 		const changes = [];
 
 		for (const section of this.listing(wgp2p, client)) {
-			const left = words(section.client).filter(one => one != client.name && one != client.key);
+			const left = options.list(section.client).filter(one => one != client.name && one != client.key);
 
 			if (!left.length)
 				throw new Error(_('The device %s is told of this client only. Give that device another client first, in the settings.').format(section.name ?? section.public_key));
@@ -242,8 +228,8 @@ return baseclass.extend({
 
 	/** Sections of devices whose `client` list names this client. */
 	listing(wgp2p, client) {
-		return wgp2p.filter(section => section['.type'] == 'peer' && section.public_key != client.key &&
-			words(section.client).some(one => one == client.name || one == client.key));
+		return options.ofType(wgp2p, 'peer').filter(section => section.public_key != client.key &&
+			options.list(section.client).some(one => one == client.name || one == client.key));
 	},
 
 	/** Where clients find this device from outside: where a mapped port was seen to be open, else where a public server
@@ -277,7 +263,7 @@ return baseclass.extend({
 		if (!part || part.problem)
 			return { missing: [], left: [] };
 
-		const wanted = this.peers(place, network).filter(section => !on(section.disabled, false))
+		const wanted = this.peers(place, network).filter(section => !options.on(section.disabled, false))
 			.map(section => section.public_key);
 
 		return { missing: clients.filter(client => client.running === false).map(client => client.name),
@@ -288,7 +274,7 @@ return baseclass.extend({
 	lan(network) {
 		const section = network.find(one => one['.type'] == 'interface' && one['.name'] == 'lan');
 
-		return valid(words(section?.ipaddr).map(text => text.includes('/') ? text
+		return addresses.networks(options.words(section?.ipaddr).map(text => text.includes('/') ? text
 			: `${text}/${prefixLength(section.netmask ?? '255.255.255.0')}`)).map(String);
 	},
 

@@ -147,13 +147,12 @@ function port(text) {
 	return number >= 1 && number <= 65535 ? String(number) : '';
 }
 
-function attempt(read) {
-	try {
-		return read();
-	}
-	catch {
-		return '';
-	}
+/* A host's name or address in canonical text, or ''. */
+function hostOf(text) {
+	const bare = text.replace(/^\[(.*)\]$/, '$1');
+
+	// What is made of digits and dots alone, and is no address, is nobody's name either.
+	return addresses.ip(bare) || (HOST.test(bare) && !/^[\d.]+$/.test(bare) ? bare.toLowerCase() : '');
 }
 
 return baseclass.extend({
@@ -172,14 +171,12 @@ return baseclass.extend({
 
 	/** A host's name or address in canonical text, without brackets. Throws an Error. */
 	host(text) {
-		const bare = text.replace(/^\[(.*)\]$/, '$1');
-		const ip = attempt(() => addresses.canonical(bare));
+		const host = hostOf(text);
 
-		// What is made of digits and dots alone, and is no address, is nobody's name either.
-		if (!ip && (!HOST.test(bare) || /^[\d.]+$/.test(bare)))
-			throw new Error(_('“%s” is neither a name nor an address of a server.').format(bare.slice(0, 64)));
+		if (!host)
+			throw new Error(_('“%s” is neither a name nor an address of a server.').format(text.slice(0, 64)));
 
-		return ip || bare.toLowerCase();
+		return host;
 	},
 
 	/** An address, or an address and the length of its network's prefix, in canonical text. Throws an Error. */
@@ -237,8 +234,8 @@ return baseclass.extend({
 		const [ , publicKey, host, number, own, api ] = found ?? [];
 
 		return { publicKey: addresses.isKey(publicKey ?? '') ? publicKey : '',
-			host: !host || host == UNKNOWN ? '' : attempt(() => this.host(host)), port: port(number ?? ''),
-			address: own ? attempt(() => addresses.canonical(own)) : '', apiPort: port(api ?? ''),
+			host: !host || host == UNKNOWN ? '' : hostOf(host), port: port(number ?? ''),
+			address: addresses.ip(own), apiPort: port(api ?? ''),
 			token: TOKEN.test(token) ? token : '' };
 	}
 });

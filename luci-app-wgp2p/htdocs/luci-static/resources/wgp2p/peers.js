@@ -1,5 +1,6 @@
 'use strict';
 'require baseclass';
+'require wgp2p.options as options';
 
 /* Pure: no DOM, no rpc. The WireGuard peers of the interfaces that wgp2p takes care of, each with the `peer` section
  * that wgp2p has for it, and what is to be changed when one of its options is set.
@@ -11,13 +12,12 @@
 
 const ROLES = [ 'subscriber', 'publisher' ];
 
-const words = value => Array.isArray(value) ? value : value ? [ value ] : [];
-const peersOf = wgp2p => wgp2p.filter(section => section['.type'] == 'peer');
+const peersOf = wgp2p => options.ofType(wgp2p, 'peer');
 const sectionOf = (wgp2p, key) => peersOf(wgp2p).find(section => section.public_key == key) ?? null;
 const optionsOf = section => Object.keys(section).filter(name => !name.startsWith('.') && name != 'public_key');
 
 /* A section that has nothing but the key is needed where a device's list names its key. */
-const listed = (wgp2p, key) => peersOf(wgp2p).some(section => words(section.client).includes(key));
+const listed = (wgp2p, key) => peersOf(wgp2p).some(section => options.list(section.client).includes(key));
 
 return baseclass.extend({
 	/** The interfaces that sections of wgp2p name, switched off or not. */
@@ -35,7 +35,7 @@ return baseclass.extend({
 			shown: shown || `${key.slice(0, 8)}…`, interface: interfaceName, section: sectionOf(wgp2p, key) });
 
 		for (const name of this.interfaces(wgp2p))
-			for (const peer of network.filter(section => section['.type'] == `wireguard_${name}`))
+			for (const peer of options.ofType(network, `wireguard_${name}`))
 				put(peer.public_key, peer.description || sectionOf(wgp2p, peer.public_key)?.name, name);
 		for (const section of peersOf(wgp2p))
 			put(section.public_key, section.name, '');
@@ -50,7 +50,7 @@ return baseclass.extend({
 
 	/** The keys of what a device's `client` list names. A name that no section has stays as it is. */
 	clients(wgp2p, section) {
-		return words(section?.client).map(one => peersOf(wgp2p).find(peer => peer.name == one)?.public_key ?? one);
+		return options.list(section?.client).map(one => peersOf(wgp2p).find(peer => peer.name == one)?.public_key ?? one);
 	},
 
 	/** What has to change when this option of the peer with this key becomes `value`: text, an array of texts (of keys,
@@ -85,9 +85,9 @@ return baseclass.extend({
 
 	/** The `client` lists that name a peer `before`, with what it is called from now on. */
 	renamed(wgp2p, before, after) {
-		return before == after ? [] : peersOf(wgp2p).filter(section => words(section.client).includes(before))
+		return before == after ? [] : peersOf(wgp2p).filter(section => options.list(section.client).includes(before))
 			.map(section => ({ op: 'set', section: section['.name'], option: 'client',
-				value: words(section.client).map(one => one == before ? after : one) }));
+				value: options.list(section.client).map(one => one == before ? after : one) }));
 	},
 
 	/** Why a peer cannot have this name, or null. `others`: the names that the others have. `device`: its token is filed

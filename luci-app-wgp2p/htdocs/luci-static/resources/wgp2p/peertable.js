@@ -4,6 +4,7 @@
 'require uci';
 'require wgp2p.draw as draw';
 'require wgp2p.fields as fields';
+'require wgp2p.options as options';
 'require wgp2p.peers as peers';
 
 /* The tab “Peers”: a row for every WireGuard peer of the interfaces, whether wgp2p has a section for it or not. */
@@ -37,7 +38,7 @@ function bind(option) {
 function flag(section, name, title, help) {
 	const option = bind(fields.put(section, form.Flag, name, title, help, { default: '0' }));
 
-	option.load = id => /^(1|on|true|yes|enabled)$/.test(rowOf(id)?.section?.[name] ?? '0') ? '1' : '0';
+	option.load = id => options.on(rowOf(id)?.section?.[name], false) ? '1' : '0';
 
 	return option;
 }

@@ -1,6 +1,7 @@
 'use strict';
 'require baseclass';
 'require wgp2p.addresses as addresses';
+'require wgp2p.options as options';
 
 /* Pure: no DOM, no rpc. What UCI has of a set-up, and the changes that a set-up needs.
  *
@@ -8,36 +9,18 @@
  *   {op: 'add', config, type, name, values}, {op: 'set', config, section, values}
  * and there is one only for what is not so already: somebody who comes back and saves again changes nothing. */
 
-const ON = /^(1|on|true|yes|enabled)$/i;
 const LISTEN_PORT = 51820;
 const API_PORT = '8080';    // of both roles, where nothing else is said
 const KEEPALIVE = '25';     // seconds; it opens the way through NATs in front of this router, and keeps it open
 
-const words = value => Array.isArray(value) ? value : (value || '').split(/\s+/).filter(word => word != '');
-const on = section => section.enabled == null || ON.test(section.enabled);
 const bare = text => text.split('/')[0];
 const ones = netmask => netmask.split('.').map(byte => Number(byte).toString(2)).join('').replace(/0/g, '').length;
 
-function attempt(read) {
-	try {
-		return read();
-	}
-	catch {
-		return null;
-	}
-}
-
-const networks = texts => texts.map(text => attempt(() => addresses.network(text))).filter(network => network);
-
-function ofType(sections, type) {
-	return sections.filter(section => section['.type'] == type);
-}
-
 /* The one that is switched on, else the first. */
 function chosen(sections, type) {
-	const all = ofType(sections, type);
+	const all = options.ofType(sections, type);
 
-	return all.find(on) ?? all[0] ?? null;
+	return all.find(section => options.on(section.enabled, true)) ?? all[0] ?? null;
 }
 
 /* A change for those values that are different. `null` is for an option that is to go. */
@@ -61,7 +44,7 @@ function role(sections, type, name, values) {
 }
 
 function main(sections) {
-	const section = ofType(sections.wgp2p, 'wgp2p')[0];
+	const section = options.ofType(sections.wgp2p, 'wgp2p')[0];
 
 	return section ? differing('wgp2p', section, { enabled: '1' }) : add('wgp2p', 'wgp2p', 'main', { enabled: '1' });
 }
@@ -69,9 +52,9 @@ function main(sections) {
 return baseclass.extend({
 	/** The WireGuard interfaces: [{name, addresses, listenPort (text or ''), privateKey, disabled}]. */
 	interfaces(network) {
-		return ofType(network, 'interface').filter(section => section.proto == 'wireguard').map(section => ({
-			name: section['.name'], addresses: words(section.addresses), listenPort: section.listen_port ?? '',
-			privateKey: section.private_key ?? '', disabled: ON.test(section.disabled ?? '') }));
+		return options.ofType(network, 'interface').filter(section => section.proto == 'wireguard').map(section => ({
+			name: section['.name'], addresses: options.words(section.addresses), listenPort: section.listen_port ?? '',
+			privateKey: section.private_key ?? '', disabled: options.on(section.disabled, false) }));
 	},
 
 	/** What is set up now, of a role: 'device' or 'server'; none: of the one that is switched on, else 'device'.
@@ -81,8 +64,8 @@ return baseclass.extend({
 	present(sections, role) {
 		const follows = chosen(sections.wgp2p, 'subscriber'), serves = chosen(sections.wgp2p, 'publisher');
 		const names = this.interfaces(sections.network).map(one => one.name);
-		const enabled = ON.test(ofType(sections.wgp2p, 'wgp2p')[0]?.enabled ?? '1');
-		const isOn = section => enabled && section != null && on(section);
+		const enabled = options.on(options.ofType(sections.wgp2p, 'wgp2p')[0]?.enabled, true);
+		const isOn = section => enabled && section != null && options.on(section.enabled, true);
 
 		role = role ?? (!isOn(follows) && isOn(serves) ? 'server' : 'device');
 
@@ -100,16 +83,17 @@ return baseclass.extend({
 	/** A subscriber section's name in the daemon's words. */
 	label(sections, section) {
 		return section['.anonymous']
-			? '@subscriber[%d]'.format(ofType(sections.wgp2p, 'subscriber').indexOf(section)) : section['.name'];
+			? '@subscriber[%d]'.format(options.ofType(sections.wgp2p, 'subscriber').indexOf(section)) : section['.name'];
 	},
 
 	/** The peer of this interface to which the address in the tunnel belongs, or null. */
 	serverPeer(sections, name, address) {
+		const ip = addresses.ip(address);
 		let found = null, longest = -1;
 
-		for (const peer of address ? ofType(sections.network, `wireguard_${name}`) : [])
-			for (const network of networks(words(peer.allowed_ips)))
-				if (network.length > longest && attempt(() => addresses.contains(network, address))) {
+		for (const peer of ip ? options.ofType(sections.network, `wireguard_${name}`) : [])
+			for (const network of addresses.networks(options.words(peer.allowed_ips)))
+				if (network.length > longest && addresses.contains(network, ip)) {
 					found = peer;
 					longest = network.length;
 				}
@@ -119,18 +103,18 @@ return baseclass.extend({
 
 	/** The name of the firewall zone that an interface is in, or ''. */
 	zone(firewall, name) {
-		return ofType(firewall, 'zone').find(zone => words(zone.network).includes(name))?.name ?? '';
+		return options.ofType(firewall, 'zone').find(zone => options.words(zone.network).includes(name))?.name ?? '';
 	},
 
 	/** An interface to begin with: {name, address, listenPort (text)}, all of them free on this router. `host`: the number
 	 * of the address in its network. */
 	propose(network, host) {
-		const taken = ofType(network, 'interface');
+		const taken = options.ofType(network, 'interface');
 		const names = taken.map(section => section['.name']);
-		const used = networks([ ...taken.flatMap(section => [ ...words(section.addresses), ...words(section.ipaddr).map(
+		const used = addresses.networks([ ...taken.flatMap(section => [ ...options.words(section.addresses), ...options.words(section.ipaddr).map(
 			text => text.includes('/') || !section.netmask ? text : `${text}/${ones(section.netmask)}`) ]),
 			...network.filter(section => section['.type'].startsWith('wireguard_')).flatMap(peer =>
-				words(peer.allowed_ips)).filter(text => !text.endsWith('/0')) ]);
+				options.words(peer.allowed_ips)).filter(text => !text.endsWith('/0')) ]);
 		const overlaps = third => used.some(one => addresses.contains(addresses.network(`10.${third}.0.0/24`), bare(String(one))) ||
 			addresses.contains(one, `10.${third}.0.0`));
 		let index = 0, third = 7, port = LISTEN_PORT;
@@ -166,12 +150,12 @@ return baseclass.extend({
 	/** Changes that put the interface into the zone lan or take it out; none where it is in another zone. */
 	lan(firewall, name, wanted) {
 		const now = this.zone(firewall, name);
-		const zone = ofType(firewall, 'zone').find(zone => zone.name == 'lan');
+		const zone = options.ofType(firewall, 'zone').find(zone => zone.name == 'lan');
 
 		if (!zone || (now && now != 'lan') || (now == 'lan') == wanted)
 			return [];
 
-		const list = words(zone.network).filter(one => one != name);
+		const list = options.words(zone.network).filter(one => one != name);
 
 		return [ { op: 'set', config: 'firewall', section: zone['.name'], values: {
 			network: wanted ? [ ...list, name ] : list } } ];
@@ -180,9 +164,9 @@ return baseclass.extend({
 	/** Changes that make this router a remote device: its WireGuard peer for the public server, a subscriber, and wgp2p
 	 * switched on. `server`: checked texts as `present` has them. */
 	device(sections, name, server) {
-		const isName = !attempt(() => addresses.canonical(server.host));
+		const isName = !addresses.ip(server.host);
 		const own = addresses.hosts([ server.address ])[0];
-		const peers = ofType(sections.network, `wireguard_${name}`);
+		const peers = options.ofType(sections.network, `wireguard_${name}`);
 		const peer = peers.find(one => one.public_key == server.publicKey);
 		const other = this.serverPeer(sections, name, server.address);
 		const follows = chosen(sections.wgp2p, 'subscriber');
@@ -192,7 +176,7 @@ return baseclass.extend({
 			bare(text) == server.address))
 			throw new Error(_('%s is this router’s own address in the tunnel. The public server must have another one.').format(server.address));
 		// Of two peers with the same allowed IP WireGuard takes one, and nobody knows which.
-		if (other && other != peer && networks(words(other.allowed_ips)).some(network => String(network) == own))
+		if (other && other != peer && addresses.networks(options.words(other.allowed_ips)).some(network => String(network) == own))
 			throw new Error(_('Another peer of %s has the address %s already: “%s”. If that is the public server with an old key, remove it in Network → Interfaces first.')
 				.format(name, server.address, other.description || (other.public_key ?? '').slice(0, 8)));
 
@@ -208,7 +192,7 @@ return baseclass.extend({
 			const same = follows && follows.server_host == server.host && peer.endpoint_port == server.port;
 
 			changes.push(...(same ? [] : endpoint), ...differing('network', peer, {
-				allowed_ips: holds ? peer.allowed_ips : [ ...words(peer.allowed_ips), own ],
+				allowed_ips: holds ? peer.allowed_ips : [ ...options.words(peer.allowed_ips), own ],
 				persistent_keepalive: Number(peer.persistent_keepalive) ? peer.persistent_keepalive : KEEPALIVE }));
 		}
 
