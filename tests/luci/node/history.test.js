@@ -29,7 +29,7 @@ test('shares: of the known time alone, the longest first, nothing that was there
 	assert.deepEqual(history.shares(''), []);
 });
 
-test('only what was whole is 100 %', () => {
+test('only what was whole is 100%', () => {
 	assert.equal(history.shares(lines([ 'd', 96 ]))[0].percent, 100);
 	assert.equal(history.shares(lines([ 'd', 95 ], [ 'o', 1 ]))[0].percent, 98);
 });
@@ -37,8 +37,8 @@ test('only what was whole is 100 %', () => {
 test('in words', () => {
 	const states = lines([ '-', 86 ], [ 'r', 2 ], [ 'd', 8 ]);
 
-	assert.equal(history.summary(states), 'direct 80 %, relay 20 %');
-	assert.equal(history.sentence(states, 'trying'), 'The last 24 hours: direct 80 %, relay 20 %; now trying.');
+	assert.equal(history.summary(states), 'direct 80%, relay 20%');
+	assert.equal(history.sentence(states, 'trying'), 'The last 24 hours: direct 80%, relay 20%; now trying.');
 	assert.equal(history.summary(undefined), 'not known yet');
 });
 

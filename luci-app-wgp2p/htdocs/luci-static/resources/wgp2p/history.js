@@ -42,12 +42,12 @@ return baseclass.extend({
 	},
 
 	/**
-	 * The shares in words: "direct 80 %, relay 20 %".
+	 * The shares in words: "direct 80%, relay 20%".
 	 * @param {string} states
 	 * @returns {string} "not known yet" where there is nothing
 	 */
 	summary(states) {
-		return this.shares(states).map(share => _('%s %d %%').format(words.stateWord(share.path), share.percent)).join(', ')
+		return this.shares(states).map(share => _('%s %d%%').format(words.stateWord(share.path), share.percent)).join(', ')
 			|| _('not known yet');
 	},
 
