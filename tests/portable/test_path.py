@@ -809,6 +809,21 @@ def test_two_publishers_that_see_different_ports_do_not_take_turns():
     assert world.connected()
 
 
+def test_a_publisher_that_comes_and_goes_and_sees_another_port_does_not_disturb_a_path_that_works():
+    for direct in ("203.0.113.7:1024", "203.0.113.7:1025"):
+        world = World(publishers=("a", "b"))
+        world.go(Network({"a": "203.0.113.7:1024", "b": "203.0.113.7:1025"}, direct=direct))
+        world.run(MINUTE)
+        since = world.now
+        for _ in range(20):
+            for name in ("a", "b"):
+                world.publishers[name].lose()
+                world.run(10000)
+                world.publishers[name].back()
+                world.run(10000)
+        assert world.connected() and undisturbed(world, since)
+
+
 def test_two_publishers_that_repeat_themselves_start_nothing_anew():
     world = World(publishers=())
     for _ in range(200):

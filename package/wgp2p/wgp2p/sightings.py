@@ -54,14 +54,17 @@ class Sightings:
         else:
             seen = fresh = now - seen_age_ms
             guessed = False
-        # What it says after a break is no repetition: meanwhile the client may have been elsewhere.
-        repeated = same and old.quiet == quiet and old.lost_ms is None
+        repeated = same and old.quiet == quiet and not self._news_since(old.lost_ms)
         if repeated and (guessed or not old.guessed):
             fresh, guessed = old.fresh_ms, old.guessed
         self._said[source] = Observation(source, endpoint, fresh, guessed, quiet, seen)
         if old is not None and old.endpoint is not None and not same:
             self.leave(now, old.endpoint)
         return old is not None and old.quiet and not quiet
+
+    def _news_since(self, lost_ms):
+        """Whether others have seen the client at a new place since a connection was lost (ms, or None: it is not)."""
+        return lost_ms is not None and True in [seen.fresh_ms >= lost_ms for seen in self._said.values()]
 
     def leave(self, now, endpoint):
         """The client is not there any more; what comes from there was under way."""
