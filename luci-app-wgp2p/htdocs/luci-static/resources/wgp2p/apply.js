@@ -52,12 +52,15 @@ function carryOut(change) {
 }
 
 return baseclass.extend({
-	/** Reads the files anew, as they are now: {network, firewall, wgp2p}, of each all sections. */
+	/** The files as they were read last: {network, firewall, wgp2p}, of each all sections. */
+	sections: () => Object.fromEntries(CONFIGS.map(config => [ config, uci.sections(config) ])),
+
+	/** Reads them anew, and gives them. */
 	async fresh() {
 		uci.unload(CONFIGS);
 		await uci.load(CONFIGS);
 
-		return Object.fromEntries(CONFIGS.map(config => [ config, uci.sections(config) ]));
+		return this.sections();
 	},
 
 	/** Names of the files of which this login has changes that are saved and not applied. */

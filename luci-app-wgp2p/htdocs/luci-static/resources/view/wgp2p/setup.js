@@ -1,7 +1,6 @@
 'use strict';
 'require dom';
 'require poll';
-'require uci';
 'require ui';
 'require view';
 'require wgp2p.addresses as addresses';
@@ -15,7 +14,6 @@
 
 /* From an empty router to a connection. What is there is shown, and changed only by the two buttons. */
 
-const CONFIGS = [ 'network', 'firewall', 'wgp2p' ];
 const NEW = '';           // in place of an interface's name: a new one
 const POLL_S = 3;
 const DOCTOR_POLLS = 10;  // the doctor is asked with every tenth poll
@@ -24,7 +22,6 @@ const STEPS = 6;          // the most rows of a role
 const LONG = 600;         // letters of what others say, in a step
 const STATES = { ok: 'label success', busy: 'label notice', error: 'label warning', later: 'label' };
 
-const sections = () => Object.fromEntries(CONFIGS.map(config => [ config, uci.sections(config) ]));
 const after = seconds => new Promise(resolve => window.setTimeout(resolve, seconds * 1000));
 
 function row(title, about, ...fields) {
@@ -48,11 +45,11 @@ return view.extend({
 	handleReset: null,
 
 	async load() {
-		await uci.load(CONFIGS);
+		await apply.fresh();
 
 		this.name = 'router';
 		this.readonly = !L.hasViewPermission() || null;
-		await Promise.all([ this.turn(plan.present(sections()).role), this.look() ]);
+		await Promise.all([ this.turn(plan.present(apply.sections()).role), this.look() ]);
 	},
 
 	render() {
@@ -69,7 +66,7 @@ return view.extend({
 	/** Turns to another role, and to the interface that it has. */
 	async turn(role) {
 		this.role = role;
-		await this.choose(plan.present(sections(), role).interface);
+		await this.choose(plan.present(apply.sections(), role).interface);
 	},
 
 	/** Turns to another interface. */
@@ -81,7 +78,7 @@ return view.extend({
 
 	/** Takes from UCI what the page shows, after it was loaded or applied. */
 	async prepare() {
-		const all = sections();
+		const all = apply.sections();
 		const own = plan.interfaces(all.network).find(one => one.name == this.interface);
 
 		this.present = plan.present(all, this.role);
@@ -182,7 +179,7 @@ return view.extend({
 	},
 
 	fresh() {
-		const proposal = plan.propose(sections().network, this.role == 'server' ? 1 : 2);
+		const proposal = plan.propose(apply.sections().network, this.role == 'server' ? 1 : 2);
 
 		return [
 			row(_('Name'), '', this.input('newname', proposal.name, { 'maxlength': 15 })),
