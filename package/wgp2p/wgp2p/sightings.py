@@ -48,12 +48,12 @@ class Sightings:
         whether the client woke up."""
         old = self.said(source)
         same = old is not None and old.endpoint == endpoint
-        if seen_age_ms is None:
+        guessed = seen_age_ms is None
+        if guessed:
             seen = old.seen_ms if same else now
-            fresh, guessed = now - UNSEEN_AGE_MS, True
+            fresh = now - UNSEEN_AGE_MS
         else:
             seen = fresh = now - seen_age_ms
-            guessed = False
         repeated = same and old.quiet == quiet and not self._news_since(old.lost_ms)
         if repeated and (guessed or not old.guessed):
             fresh, guessed = old.fresh_ms, old.guessed

@@ -157,6 +157,14 @@ return baseclass.extend({
 		});
 	},
 
+	/** The length of the prefix that a netmask such as 255.255.255.0 says. What is none comes back as it is, and no network
+	 * has that. */
+	prefixLength(netmask) {
+		const bits = netmask.split('.').map(byte => Number(byte).toString(2).padStart(8, '0')).join('');
+
+		return /^1*0*$/.test(bits) ? bits.replace(/0/g, '').length : netmask;
+	},
+
 	/** Whether the address (text) lies in the network (as `network` gives it). Throws an Error. */
 	contains(network, ip) {
 		return network.holds(parse(ip));

@@ -25,7 +25,9 @@ const apply = declare('uci', 'apply', [ 'timeout', 'rollback' ]), confirm = decl
 async function applyAndConfirm() {
 	await apply(ROLLBACK_S, true);
 
-	for (const end = Date.now() + ROLLBACK_S * 1000;;) {
+	const end = Date.now() + ROLLBACK_S * 1000;
+
+	for (;;) {
 		await new Promise(resolve => setTimeout(resolve, 1000)); // what is applied takes a moment to break the way here
 
 		try {

@@ -25,20 +25,6 @@ function within(ip, networks) {
 	return addresses.networks(networks).some(network => addresses.contains(network, ip));
 }
 
-/* The section whose allowed IPs hold this address most narrowly, as WireGuard routes. */
-function routedTo(peers, ip) {
-	let found = null, longest = -1;
-
-	for (const peer of peers)
-		for (const network of addresses.networks(options.words(peer.allowed_ips)))
-			if (network.length > longest && addresses.contains(network, ip)) {
-				found = peer;
-				longest = network.length;
-			}
-
-	return found;
-}
-
 function partOf(place, status) {
 	return (status?.subscribers ?? []).find(part => part.interface == place.interface) ?? null;
 }
@@ -53,32 +39,31 @@ return baseclass.extend({
 	 * `subscriber`: the first one's name as the daemon says it; `publishers`: addresses in the tunnel; `serverHost`:
 	 * name or ''; `servers`: the public servers' sections in network, the first subscriber's first. */
 	places(network, wgp2p) {
-		const subscribers = options.ofType(wgp2p, 'subscriber');
 		const places = [];
 
-		subscribers.forEach((section, index) => {
+		for (const section of options.ofType(wgp2p, 'subscriber')) {
 			const own = network.find(one => one['.type'] == 'interface' && one['.name'] == section.interface &&
 				one.proto == 'wireguard');
 
 			if (!own || !section.publisher || !options.on(section.enabled, true))
-				return;
+				continue;
 
 			let place = places.find(one => one.interface == section.interface);
 
 			if (!place) {
 				place = { interface: section.interface, addresses: options.words(own.addresses),
 					listenPort: own.listen_port ?? '', privateKey: own.private_key ?? '',
-					subscriber: section['.anonymous'] ? '@subscriber[%d]'.format(index) : section['.name'],
+					subscriber: options.label(wgp2p, section),
 					publishers: [], serverHost: section.server_host ?? '', servers: [] };
 				places.push(place);
 			}
 
-			const server = routedTo(this.peers(place, network), section.publisher);
+			const server = options.routedTo(this.peers(place, network), section.publisher);
 
 			place.publishers.push(section.publisher);
 			if (server && !place.servers.includes(server))
 				place.servers.push(server);
-		});
+		}
 
 		return places;
 	},
@@ -275,7 +260,7 @@ return baseclass.extend({
 		const section = network.find(one => one['.type'] == 'interface' && one['.name'] == 'lan');
 
 		return addresses.networks(options.words(section?.ipaddr).map(text => text.includes('/') ? text
-			: `${text}/${prefixLength(section.netmask ?? '255.255.255.0')}`)).map(String);
+			: `${text}/${addresses.prefixLength(section.netmask ?? '255.255.255.0')}`)).map(String);
 	},
 
 	/** MTU of the tunnel in bytes by that of the line; null: not known. */
@@ -339,9 +324,3 @@ return baseclass.extend({
 		return NAME.test(name) ? name : name.replace(/[^A-Za-z0-9_]/g, '_').slice(0, 32) || 'client';
 	}
 });
-
-function prefixLength(netmask) {
-	const bits = netmask.split('.').map(byte => Number(byte).toString(2).padStart(8, '0')).join('');
-
-	return /^1*0*$/.test(bits) ? bits.replace(/0/g, '').length : netmask;
-}

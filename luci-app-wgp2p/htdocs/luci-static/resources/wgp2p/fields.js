@@ -22,12 +22,7 @@ return baseclass.extend({
 	forward: checked(value => {
 		const [ , outside, ip, inside ] = /^(\d+):([\d.]+)(?::(\d+))?$/.exec(value) ?? [];
 
-		try {
-			return outside >= 1024 && outside <= 65535 && addresses.canonical(ip) == ip && (inside == null || inside >= 1 && inside <= 65535);
-		}
-		catch {
-			return false;
-		}
+		return outside >= 1024 && outside <= 65535 && addresses.ip(ip) == ip && (inside == null || inside >= 1 && inside <= 65535);
 	}, _('Write PORT:ADDRESS or PORT:ADDRESS:PORT, such as 51821:192.168.1.20:51820.')),
 
 	/** An option of a section. @param {object} more what else it is to have. */

@@ -14,7 +14,6 @@ const API_PORT = '8080';    // of both roles, where nothing else is said
 const KEEPALIVE = '25';     // seconds; it opens the way through NATs in front of this router, and keeps it open
 
 const bare = text => text.split('/')[0];
-const ones = netmask => netmask.split('.').map(byte => Number(byte).toString(2)).join('').replace(/0/g, '').length;
 
 /* The one that is switched on, else the first. */
 function chosen(sections, type) {
@@ -75,30 +74,16 @@ return baseclass.extend({
 		const known = role == 'device' && isOn(follows) ? follows : {};
 		const peer = this.serverPeer(sections, name, known.publisher ?? '');
 
-		return { role, enabled: isOn(ours), interface: name, label: follows ? this.label(sections, follows) : 'vps', server: {
+		return { role, enabled: isOn(ours), interface: name, label: follows ? options.label(sections.wgp2p, follows) : 'vps', server: {
 			publicKey: peer?.public_key ?? '', host: known.server_host || peer?.endpoint_host || '',
 			port: peer?.endpoint_port ?? '', address: known.publisher ?? '', apiPort: known.port || API_PORT } };
-	},
-
-	/** A subscriber section's name in the daemon's words. */
-	label(sections, section) {
-		return section['.anonymous']
-			? '@subscriber[%d]'.format(options.ofType(sections.wgp2p, 'subscriber').indexOf(section)) : section['.name'];
 	},
 
 	/** The peer of this interface to which the address in the tunnel belongs, or null. */
 	serverPeer(sections, name, address) {
 		const ip = addresses.ip(address);
-		let found = null, longest = -1;
 
-		for (const peer of ip ? options.ofType(sections.network, `wireguard_${name}`) : [])
-			for (const network of addresses.networks(options.words(peer.allowed_ips)))
-				if (network.length > longest && addresses.contains(network, ip)) {
-					found = peer;
-					longest = network.length;
-				}
-
-		return found;
+		return ip ? options.routedTo(options.ofType(sections.network, `wireguard_${name}`), ip) : null;
 	},
 
 	/** The name of the firewall zone that an interface is in, or ''. */
@@ -112,7 +97,7 @@ return baseclass.extend({
 		const taken = options.ofType(network, 'interface');
 		const names = taken.map(section => section['.name']);
 		const used = addresses.networks([ ...taken.flatMap(section => [ ...options.words(section.addresses), ...options.words(section.ipaddr).map(
-			text => text.includes('/') || !section.netmask ? text : `${text}/${ones(section.netmask)}`) ]),
+			text => text.includes('/') || !section.netmask ? text : `${text}/${addresses.prefixLength(section.netmask)}`) ]),
 			...network.filter(section => section['.type'].startsWith('wireguard_')).flatMap(peer =>
 				options.words(peer.allowed_ips)).filter(text => !text.endsWith('/0')) ]);
 		const overlaps = third => used.some(one => addresses.contains(addresses.network(`10.${third}.0.0/24`), bare(String(one))) ||

@@ -6,6 +6,7 @@
 'require wgp2p.backend as backend';
 'require wgp2p.draw as draw';
 'require wgp2p.fields as fields';
+'require wgp2p.options as options';
 'require wgp2p.peertable as peertable';
 
 /* The page “Settings”: every option of /etc/config/wgp2p, as docs/config.md has them. */
@@ -34,7 +35,7 @@ function general(map, main) {
 function token(section, id) {
 	const all = uci.sections('wgp2p', 'subscriber');
 	const own = uci.get('wgp2p', id);
-	const label = own['.anonymous'] ? `@subscriber[${all.findIndex(one => one['.name'] == id)}]` : id;
+	const label = options.label(all, own);
 	const said = E('div', { 'role': 'status' });
 	const field = E('input', { 'type': 'password', 'class': 'cbi-input-text', 'autocomplete': 'off', 'aria-label': _('Token'), 'disabled': readonly });
 	const send = async () => {
